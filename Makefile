@@ -1,0 +1,62 @@
+# Each target sets up what it needs; nothing here wants root or Docker.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup check lint unit test demo lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first Python that is new enough; 3.11 is what the lock is made with.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$(( cores < 4 ? cores : 4 )))
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+# Tests run side by side: one thread each, or they fight for the cores.
+unit test: export OMP_NUM_THREADS ?= 1
+
+help:
+	@echo "make demo   start everything, train on made data, classify a recording (DATA=/path/to/UTD-MHAD for real data)"
+	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
+	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
+	@echo "make setup  make .venv with everything; the others do it when needed"
+	@echo "make lock   resolve pyproject.toml into requirements.lock"
+	@echo "make clean  remove .venv, caches and build output"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV): about 2 GB, a few minutes the first time"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: lint unit
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	$(PYTEST) tests/unit tests/meta
+
+test: setup
+	$(PYTEST)
+
+demo: setup
+	$(BIN)/python -m client.demo $(if $(DATA),--data "$(DATA)")
+
+# Taken out of the result: torch's local version (elsewhere pip takes the CUDA build of the same version) and ourselves.
+lock: setup
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --all-extras --allow-unsafe --strip-extras \
+		--annotation-style line --no-emit-find-links --no-emit-index-url --output-file requirements.lock pyproject.toml
+	sed -i.bak -e 's/+cpu\b//' -e '/^pskd @ /d' requirements.lock && rm requirements.lock.bak
+	$(BIN)/pytest --quiet tests/meta/test_lock.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,56 @@
+"""`python -m api` serves until it is told to stop; `python -m api --openapi` prints the contract."""
+
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.auth import NotLoopback, check_listening
+from api.main import create_app
+from api.openapi import as_text
+from store.settings import Settings
+
+_GRACE_S = 10
+
+
+class Server(uvicorn.Server):
+    """Ends open event streams as soon as it is asked to stop, or it would wait for them."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="info",
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called on SIGINT and SIGTERM."""
+        if services := getattr(self._app.state, "services", None):
+            services.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def main() -> int:
+    """Entry point; returns the exit status (2: refused to start)."""
+    settings = Settings()
+    if sys.argv[1:] == ["--openapi"]:
+        print(as_text(create_app(settings).openapi()), end="")
+        return 0
+    try:
+        check_listening(settings)
+    except NotLoopback as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        return 2
+    Server(create_app(settings), settings).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

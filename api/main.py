@@ -1,0 +1,75 @@
+"""The HTTP service, as an app that is made from settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from api import docs, openapi
+from api.auth import OriginGuard
+from api.body import BodyLimit
+from api.deps import build_services
+from api.errors import HANDLED, answer
+from api.middleware import Conversation, Figures
+from api.routers import classify, datasets, health, jobs, leaderboard, models
+from store.settings import Settings
+
+VERSION = "1"  # of the contract, as in the paths
+_DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
+_ROUTERS = (
+    health.router, datasets.router, jobs.router, leaderboard.router, models.router, classify.router, docs.router
+)  # fmt: skip
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An app that opens its connections when it starts and closes them when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.services = services = build_services(settings)
+        yield
+        services.database.dispose()
+
+    app = FastAPI(
+        title="PSKD",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.openapi = partial(_described, app)  # type: ignore[method-assign]
+    app.state.figures = Figures()
+    for router in _ROUTERS:
+        app.include_router(router)
+    for kind in HANDLED:
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(405, _not_allowed)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(OriginGuard)
+    app.add_middleware(Conversation, figures=app.state.figures)
+    return app
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    """405 with all methods of the path; by itself the framework names those of one route only."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    methods = {
+        method for route in routes if route.path_regex.fullmatch(request.url.path) for method in route.methods or ()
+    }
+    response = await answer(request, error)
+    response.headers["Allow"] = ", ".join(sorted(methods))
+    return response
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = openapi.describe(app)
+    return app.openapi_schema

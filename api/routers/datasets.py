@@ -1,0 +1,154 @@
+"""Datasets: import, list, look at recordings."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from api import plots
+from api.auth import Caller
+from api.body import allow_body, parse_json, require_type
+from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.errors import FORBIDDEN, Refusal, documented
+from api.idempotency import ACCEPTED, Created, OnceDep
+from api.paging import page_of
+from api.schemas.common import Paged
+from api.schemas.datasets import (
+    DatasetDetail,
+    DatasetSummary,
+    ImportRequest,
+    PathSource,
+    RecordingSeries,
+    RecordingSummary,
+    UploadName,
+)
+from api.uploads import form_file, validated
+from pskd_core.data.columnar import Dataset as Files
+from store import datasets
+from store.errors import Conflict, NotFound
+from store.lifecycle import DatasetState
+
+router = APIRouter(tags=["datasets"])
+
+_IMPORT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "one zip"},
+                        "name": {"type": "string", "description": "default: the file's name"},
+                    },
+                }
+            },
+            "application/json": {"schema": {"$ref": "#/components/schemas/ImportRequest"}},
+        },
+    }
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """What is to be imported; an upload is in the object store already."""
+
+    name: str
+    source: dict[str, Any]
+    upload_digest: str | None = None
+
+
+async def _read_import(request: Request, services: ServicesDep) -> Import:
+    if require_type(request, "multipart/form-data", "application/json") == "application/json":
+        return _from_source(parse_json(await request.body()), services)
+    allow_body(request, most_bytes=services.settings.max_upload_bytes)
+    async with form_file(request, folder=services.uploads) as (file, form):
+        name = validated(UploadName, {"name": form.get("name") or PurePath(file.filename or "").stem}).name
+        digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
+    return Import(name, {"kind": "upload", "filename": file.filename}, digest)
+
+
+def _from_source(body: Any, services: Services) -> Import:
+    asked = validated(ImportRequest, body)
+    if isinstance(asked.source, PathSource) and not services.settings.allow_path_import:
+        raise Refusal(FORBIDDEN, "this service imports no paths; upload a zip, or set PSKD_ALLOW_PATH_IMPORT=true")
+    return Import(asked.name, asked.source.model_dump(mode="json"))
+
+
+@router.post(
+    "/v1/datasets",
+    status_code=202,
+    response_model=DatasetDetail,
+    responses=ACCEPTED | documented(400, 409, 413, 415),
+    openapi_extra=_IMPORT_BODY,
+)
+def import_dataset(
+    asked: Annotated[Import, Depends(_read_import)], session: Writing, caller: CallerDep, once: OnceDep
+) -> Response:
+    """Imports a dataset from an uploaded zip, a recipe or a path; a worker validates it."""
+
+    def create() -> Created:
+        row = datasets.create(session, **asdict(asked), tenant=caller.tenant)
+        return f"/v1/datasets/{row.id}", DatasetDetail.of(row)
+
+    return once.accept(session, json.dumps(asdict(asked), sort_keys=True), create)
+
+
+@router.get("/v1/datasets", responses=documented())
+def list_datasets(
+    session: Reading,
+    caller: CallerDep,
+    state: DatasetState | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Paged[DatasetSummary]:
+    """Lists datasets, newest first."""
+    page = datasets.page(session, tenant=caller.tenant, state=state, limit=limit, cursor=cursor)
+    return Paged(items=tuple(map(DatasetSummary.of, page.items)), next_cursor=page.next_cursor)
+
+
+@router.get("/v1/datasets/{dataset_id}", responses=documented(404))
+def read_dataset(dataset_id: str, session: Reading, caller: CallerDep) -> DatasetDetail:
+    """One dataset with what its import found: classes, subjects, protocols with their sizes, problems."""
+    return DatasetDetail.of(datasets.get(session, dataset_id, tenant=caller.tenant))
+
+
+@router.get("/v1/datasets/{dataset_id}/recordings", responses=documented(404, 409))
+def list_recordings(
+    dataset_id: str, services: ServicesDep, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None
+) -> Paged[RecordingSummary]:
+    """Lists a dataset's recordings in the order of their import."""
+    files = _open(dataset_id, services, caller)
+    filters = {"list": "recordings", "dataset": files.digest}
+    page = page_of(files.recordings, filters, limit=limit, cursor=cursor)
+    return Paged(items=tuple(plots.summary(files, meta) for meta in page.items), next_cursor=page.next_cursor)
+
+
+@router.get("/v1/datasets/{dataset_id}/recordings/{recording_id}", responses=documented(404, 409))
+def read_recording(
+    dataset_id: str,
+    recording_id: str,
+    services: ServicesDep,
+    caller: CallerDep,
+    points: Annotated[int, Query(ge=2, le=5000, description="most samples a series may have")] = 500,
+) -> RecordingSeries:
+    """One recording's series, thinned for plotting."""
+    files = _open(dataset_id, services, caller)
+    for index, meta in enumerate(files.recordings):
+        if meta.id == recording_id:
+            return plots.recording_series(files, index, most_points=points)
+    raise NotFound("recording", recording_id)
+
+
+def _open(dataset_id: str, services: Services, caller: Caller) -> Files:
+    """The files of a ready dataset; no session is held while they are fetched."""
+    with services.database.read() as session:
+        row = datasets.get(session, dataset_id, tenant=caller.tenant)
+    if row.tree_digest is None:
+        raise Conflict(f"dataset {row.name!r} is {row.state}; its recordings can be read once it is ready")
+    return services.open_dataset(row.tree_digest)

@@ -1,0 +1,227 @@
+"""Jobs: submit, watch, and ask something of them; and what their runs measured."""
+
+from functools import partial
+from itertools import groupby
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+from sqlalchemy.orm import Session
+
+from api.auth import Caller
+from api.body import Route, require_json
+from api.deps import PAGE_LIMIT, CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.errors import documented
+from api.idempotency import ACCEPTED, Created, OnceDep
+from api.paging import page_of
+from api.planning import Submission, estimate, folds_of, planned, prepare
+from api.schemas.common import Paged
+from api.schemas.jobs import (
+    Curve,
+    EventOut,
+    JobDetail,
+    JobEstimate,
+    JobMetrics,
+    JobRequest,
+    JobSummary,
+    RunCurves,
+    RunOut,
+    RunReport,
+)
+from api.sse import Batch, stream
+from pskd_core.config import parse_spec
+from store import events, jobs, paging, runs
+from store.errors import NotFound
+from store.lifecycle import ENDED_JOB, JobState
+from store.models import Dataset, Job
+
+router = APIRouter(tags=["jobs"], route_class=Route)
+
+
+class _AsJobRequest:
+    """Shows a plain mapping in OpenAPI as what it must become: with a preset, only the whole can be validated."""
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(JobRequest.__pydantic_core_schema__)
+
+
+def _submission(
+    body: Annotated[dict[str, Any], _AsJobRequest()], services: ServicesDep, caller: CallerDep
+) -> Submission:
+    return prepare(parse_spec(body), services, tenant=caller.tenant)
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    response_model=JobDetail,
+    responses=ACCEPTED
+    | {200: {"model": JobEstimate, "description": "The estimate of a dry run"}}
+    | documented(400, 409, 413, 415),
+    dependencies=[Depends(require_json)],
+)
+def submit_job(
+    submission: Annotated[Submission, Depends(_submission)],
+    services: ServicesDep,
+    session: Writing,
+    caller: CallerDep,
+    once: OnceDep,
+    dry_run: Annotated[bool, Query(description="validate and estimate, but submit nothing")] = False,
+) -> Response:
+    """Submits a job: a spec, or a preset with fields laid over it."""
+    if dry_run:
+        return Response(estimate(submission, services).model_dump_json(), media_type="application/json")
+    spec = submission.spec
+
+    def plan(dataset: Dataset) -> list[jobs.PlannedFold]:
+        return planned(folds_of(spec, dataset, services))
+
+    def create() -> Created:
+        job = jobs.submit(session, spec, plan=plan, tenant=caller.tenant)
+        return f"/v1/jobs/{job.id}", _detail(session, job)
+
+    return once.accept(session, spec.model_dump_json(), create)
+
+
+@router.get("/v1/jobs", responses=documented())
+def list_jobs(
+    session: Reading, caller: CallerDep, state: JobState | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Paged[JobSummary]:
+    """Lists jobs, newest first."""
+    page = jobs.page(session, tenant=caller.tenant, state=state, limit=limit, cursor=cursor)
+    of_job = {
+        job_id: list(found)
+        for job_id, found in groupby(jobs.runs_of(session, [job.id for job in page.items]), lambda run: run.job_id)
+    }
+    items = tuple(JobSummary.of(job, of_job.get(job.id, [])) for job in page.items)
+    return Paged(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/v1/jobs/{job_id}", responses=documented(404))
+def read_job(job_id: str, session: Reading, caller: CallerDep) -> JobDetail:
+    """One job: state, progress, time to the end, cause of failure, spec."""
+    return _detail(session, jobs.get(session, job_id, tenant=caller.tenant))
+
+
+@router.get("/v1/jobs/{job_id}/runs", responses=documented(404))
+def list_runs(
+    job_id: str, session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None
+) -> Paged[RunOut]:
+    """Lists the runs of a job (seed × fold) with their results."""
+    job = jobs.get(session, job_id, tenant=caller.tenant)
+    found = jobs.runs_of(session, [job.id])
+    page = page_of(found, {"list": "runs", "job": job.id}, limit=limit, cursor=cursor)
+    return Paged(items=tuple(map(RunOut.model_validate, page.items)), next_cursor=page.next_cursor)
+
+
+@router.post("/v1/jobs/{job_id}/cancel", responses=documented(404, 409))
+def cancel_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+    """Cancels a job: what waits at once, what runs within seconds."""
+    return _detail(session, jobs.cancel(session, job_id, tenant=caller.tenant))
+
+
+@router.post("/v1/jobs/{job_id}/pause", responses=documented(404, 409))
+def pause_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+    """Pauses a job: its runs stop at a checkpoint."""
+    return _detail(session, jobs.pause(session, job_id, tenant=caller.tenant))
+
+
+@router.post("/v1/jobs/{job_id}/resume", responses=documented(404, 409))
+def resume_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+    """Lets a paused job go on from its checkpoints."""
+    return _detail(session, jobs.resume(session, job_id, tenant=caller.tenant))
+
+
+@router.post("/v1/jobs/{job_id}/retry", responses=documented(404, 409))
+def retry_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+    """Runs the failed runs of a failed job again, from their checkpoints."""
+    return _detail(session, jobs.retry(session, job_id, tenant=caller.tenant))
+
+
+@router.get("/v1/jobs/{job_id}/metrics", responses=documented(404))
+def read_metrics(
+    job_id: str,
+    session: Reading,
+    caller: CallerDep,
+    name: Annotated[list[str] | None, Query(description="only these curves; may be repeated")] = None,
+) -> JobMetrics:
+    """Every curve of a job, run by run."""
+    job = jobs.get(session, job_id, tenant=caller.tenant)
+    curves: dict[str, dict[str, Curve]] = {}
+    for metric in jobs.metrics(session, job.id, names=name):
+        curve = curves.setdefault(metric.run_id, {}).setdefault(metric.name, Curve(steps=[], values=[]))
+        curve.steps.append(metric.step)
+        curve.values.append(metric.value)
+    found = jobs.runs_of(session, [job.id])
+    return JobMetrics(
+        runs=tuple(
+            RunCurves(run_id=run.id, seed=run.seed, fold=run.fold, curves=curves.get(run.id, {})) for run in found
+        )
+    )
+
+
+@router.get("/v1/runs/{run_id}/report", responses=documented(404))
+def read_report(run_id: str, session: Reading, caller: CallerDep) -> RunReport:
+    """Everything that a finished run measured: confusion matrix, per-class and per-subject scores."""
+    run = runs.get(session, run_id, tenant=caller.tenant)
+    if run.report is None:
+        raise NotFound("report of run", run_id)
+    return RunReport.model_validate(run)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    response_model=Paged[EventOut],
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        204: {"description": "The job has ended and there is nothing after `Last-Event-ID`: do not reconnect"},
+        **documented(404),
+    },
+)
+async def job_events(
+    job_id: str,
+    request: Request,
+    services: ServicesDep,
+    caller: CallerDep,
+    limit: Limit = PAGE_LIMIT,
+    cursor: Cursor = None,
+    last_event_id: Annotated[int, Header(ge=0, le=2**31 - 1, description="`id` of the last event seen")] = 0,
+) -> Response:
+    """What happened to a job: a stream if `Accept` is `text/event-stream`, else pages."""
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        page = await run_in_threadpool(_event_page, services, job_id, caller, last_event_id, limit, cursor)
+        return Response(page.model_dump_json(), media_type="application/json")
+    read = partial(_look, services, job_id, caller)
+    first = await run_in_threadpool(read, last_event_id)  # an unknown job is a 404, not a stream
+    if first.ended and not first.events:
+        return Response(status_code=204)
+    happenings = stream(read, after=last_event_id, stopping=services.stopping)
+    return StreamingResponse(happenings, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _look(services: Services, job_id: str, caller: Caller, after: int) -> Batch:
+    """Events above `after`; the job's state is read first, so that nothing is written after a look that says ended."""
+    with services.database.read() as session:
+        job = jobs.get(session, job_id, tenant=caller.tenant)
+        found = [EventOut.of(row) for row in events.after(session, job.id, after, limit=PAGE_LIMIT)]
+        return Batch(found, ended=job.state in ENDED_JOB and len(found) < PAGE_LIMIT)
+
+
+def _event_page(
+    services: Services, job_id: str, caller: Caller, after: int, limit: int, cursor: str | None
+) -> Paged[EventOut]:
+    filters = {"list": "events", "job": job_id}
+    (start,) = paging.decode(cursor, filters, (int,)) if cursor is not None else (after,)
+    assert isinstance(start, int)
+    with services.database.read() as session:
+        job = jobs.get(session, job_id, tenant=caller.tenant)
+        found = events.after(session, job.id, start, limit=limit + 1)
+        page = paging.cut(found, lambda row: (row.seq,), filters, limit=limit)
+        return Paged(items=tuple(map(EventOut.of, page.items)), next_cursor=page.next_cursor)
+
+
+def _detail(session: Session, job: Job) -> JobDetail:
+    return JobDetail.of(job, jobs.runs_of(session, [job.id]))

@@ -1,0 +1,117 @@
+"""Registered models: list, look at, download."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
+from fastapi.responses import Response, StreamingResponse
+
+from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep
+from api.errors import documented
+from api.schemas.common import Paged
+from api.schemas.models import ModelDetail, ModelSummary, ModelVersionDetail, ModelVersionSummary
+from pskd_core.bundle import MODEL_FILE
+from store import registry, runs
+
+router = APIRouter(tags=["models"])
+
+Version = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
+_FILES = {"onnx": MODEL_FILE, "safetensors": "weights.safetensors"}
+_CHUNK_BYTES = 2**18
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: equal bundles give equal zips
+
+
+@router.get("/v1/models", responses=documented())
+def list_models(session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None) -> Paged[ModelSummary]:
+    """Lists models by name, each with its newest version."""
+    page = registry.page(session, tenant=caller.tenant, limit=limit, cursor=cursor)
+    newest = registry.recent_versions(session, [each.model.id for each in page.items])
+    latest = {version.model_id: version for version in newest}
+    items = tuple(ModelSummary.of(each, latest.get(each.model.id)) for each in page.items)
+    return Paged(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/v1/models/{name}", responses=documented(404))
+def read_model(name: str, session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None) -> ModelDetail:
+    """One model with its aliases and versions, newest first."""
+    found = registry.get(session, name, tenant=caller.tenant)
+    page = registry.versions(session, found.model.id, limit=limit, cursor=cursor)
+    return ModelDetail(
+        name=found.model.name,
+        created_at=found.model.created_at,
+        aliases=found.aliases,
+        items=tuple(map(ModelVersionSummary.model_validate, page.items)),
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get("/v1/models/{name}/versions/{version}", responses=documented(404))
+def read_version(
+    name: str, version: Version, services: ServicesDep, session: Reading, caller: CallerDep
+) -> ModelVersionDetail:
+    """One version: its figures, and the job, run, dataset and spec it comes from."""
+    found = registry.resolve(session, name, version=version, tenant=caller.tenant)
+    aliases = registry.get(session, name, tenant=caller.tenant).aliases
+    run = runs.get(session, found.run_id, tenant=caller.tenant)
+    info = services.load_bundle(found.bundle_digest).info
+    return ModelVersionDetail(
+        **ModelVersionSummary.model_validate(found).model_dump(),
+        name=name,
+        aliases=tuple(alias for alias, number in aliases.items() if number == version),
+        job_id=run.job_id,
+        seed=run.seed,
+        fold=run.fold,
+        classes=info.classes,
+        inputs=info.inputs,
+        spec=info.spec,
+    )
+
+
+@router.get(
+    "/v1/models/{name}/versions/{version}/download",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}, "application/zip": {}}}, **documented(404)},
+)
+def download_version(
+    name: str,
+    version: Version,
+    services: ServicesDep,
+    caller: CallerDep,
+    format: Annotated[Literal["onnx", "safetensors", "bundle"], Query()] = "bundle",  # noqa: A002
+) -> Response:
+    """The exported network, its weights, or both with what a program must know to use them, as a zip."""
+    folder = _fetch(services, name, version, caller.tenant)
+    if format == "bundle":
+        return Response(_zipped(folder), headers=_as_file(f"{name}-{version}.zip"), media_type="application/zip")
+    file = folder / _FILES[format]
+    headers = _as_file(f"{name}-{version}.{format}") | {"Content-Length": str(file.stat().st_size)}
+    return StreamingResponse(_chunks(file), headers=headers, media_type="application/octet-stream")
+
+
+def _fetch(services: Services, name: str, version: int, tenant: str) -> Path:
+    """The files of a version; no session is held while they are fetched."""
+    with services.database.read() as session:
+        found = registry.resolve(session, name, version=version, tenant=tenant)
+    return services.objects.get_tree(found.bundle_digest)
+
+
+def _as_file(filename: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{filename}"'}
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.writestr(zipfile.ZipInfo(file.name, _EPOCH), file.read_bytes())
+    return buffer.getvalue()

@@ -1,0 +1,175 @@
+"""Jobs, their runs and what these measured, as answered."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import Field
+
+from api.schemas.common import Json, Out
+from pskd_core.config import JobSpec
+from pskd_core.training.schedule import epoch_plan
+from store.lifecycle import ENDED_JOB, JobState, RunState
+from store.models import Event, Job, Run
+
+
+class JobRequest(JobSpec):
+    """A job spec; with `preset`, its fields are laid over the recipe of that name."""
+
+    preset: str | None = None
+
+
+class Progress(Out):
+    """How far a job is, over all its runs."""
+
+    runs: dict[RunState, int]
+    epochs_done: int
+    epochs: int
+    fraction: float
+
+
+class JobSummary(Out):
+    """A job in a list."""
+
+    id: str
+    name: str
+    state: JobState
+    cause: str | None
+    detail: str | None = Field(description="why it failed")
+    dataset_id: str
+    configuration_hash: str = Field(description="equal for equal specs, whatever their name, dataset and seeds")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: Progress | None = Field(description="null while the dataset is being imported")
+    eta_s: float | None = Field(description="seconds to the end at the pace so far")
+
+    @classmethod
+    def of(cls, job: Job, runs: Sequence[Run]) -> Self:
+        """A job with its runs."""
+        return cls(**_job_fields(job, runs))
+
+
+class JobDetail(JobSummary):
+    """A job with its whole spec."""
+
+    spec: JobSpec
+
+    @classmethod
+    def of(cls, job: Job, runs: Sequence[Run]) -> Self:
+        """A job with its runs."""
+        return cls(**_job_fields(job, runs), spec=JobSpec.model_validate(job.spec))
+
+
+def _job_fields(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
+    progress = _progress(JobSpec.model_validate(job.spec), runs) if runs else None
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "cause": job.cause,
+        "detail": job.detail,
+        "dataset_id": job.dataset_id,
+        "configuration_hash": job.configuration_hash,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "progress": progress,
+        "eta_s": _eta_s(job, progress),
+    }
+
+
+def _progress(spec: JobSpec, runs: Sequence[Run]) -> Progress:
+    planned = len(epoch_plan(spec.method, epochs=spec.training.epochs))
+    done, total = sum(run.epoch for run in runs), planned * len(runs)
+    return Progress(runs=Counter(run.state for run in runs), epochs_done=done, epochs=total, fraction=done / total)
+
+
+def _eta_s(job: Job, progress: Progress | None) -> float | None:
+    if job.started_at is None or job.state in ENDED_JOB or progress is None or progress.fraction == 0:
+        return None
+    elapsed_s = (datetime.now(UTC) - job.started_at).total_seconds()
+    return max(elapsed_s, 0.0) * (1 - progress.fraction) / progress.fraction
+
+
+class PlannedRun(Out):
+    """One fold that each seed trains."""
+
+    fold: str
+    train: int
+    validation: int
+    test: int
+    steps: int = Field(description="optimisation steps over all networks")
+
+
+class JobEstimate(Out):
+    """What a job would do; nothing was submitted."""
+
+    spec: JobSpec = Field(description="with the preset and all defaults filled in")
+    configuration_hash: str
+    dataset_id: str
+    folds: tuple[PlannedRun, ...] | None = Field(description="null while the dataset is being imported")
+    runs: int | None
+    epochs: int = Field(description="of one run, over all its networks' phases")
+    steps: int | None = Field(description="of all runs")
+
+
+class RunOut(Out):
+    """One training: a seed on a fold."""
+
+    id: str
+    job_id: str
+    seed: int
+    fold: str
+    state: RunState
+    epoch: int = Field(description="epochs done")
+    epochs: int | None
+    attempts: int
+    cause: str | None
+    detail: str | None = Field(description="why it failed")
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: Json | None = Field(description="scores of student and teachers, cost; null until it has succeeded")
+
+
+class RunReport(RunOut):
+    """One run with everything that was measured."""
+
+    report: Json = Field(description="confusion matrix, per-class and per-subject scores")
+
+
+class EventOut(Out):
+    """Something that happened to a job."""
+
+    seq: int
+    kind: str
+    at: datetime
+    data: Json
+
+    @classmethod
+    def of(cls, row: Event) -> Self:
+        """An event as it was written."""
+        return cls.model_validate(row)
+
+
+class RunCurves(Out):
+    """The curves of one run; `values[i]` belongs to epoch `steps[i]`."""
+
+    run_id: str
+    seed: int
+    fold: str
+    curves: dict[str, "Curve"]
+
+
+class Curve(Out):
+    """One measured value over epochs."""
+
+    steps: list[int]
+    values: list[float]
+
+
+class JobMetrics(Out):
+    """Every curve of a job."""
+
+    runs: tuple[RunCurves, ...]

@@ -1,0 +1,44 @@
+"""The event stream of a job: rows as they are committed, without a session held in between."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from threading import Event as Flag
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from api.schemas.jobs import EventOut
+
+POLL_S = 0.5
+KEEPALIVE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one look at the database found."""
+
+    events: Sequence[EventOut]
+    ended: bool  # nothing follows
+
+
+async def stream(read: Callable[[int], Batch], *, after: int, stopping: Flag) -> AsyncIterator[bytes]:
+    """Events numbered above `after`, until the job has ended or the process stops."""
+    silent_s = 0.0
+    while not stopping.is_set():
+        batch = await run_sync(read, after)
+        for event in batch.events:
+            yield _encode(event)
+            after = event.seq
+        if batch.ended:
+            return
+        silent_s = 0.0 if batch.events else silent_s + POLL_S
+        if silent_s >= KEEPALIVE_S:
+            yield KEEPALIVE_COMMENT
+            silent_s = 0.0
+        if not batch.events:
+            await anyio.sleep(POLL_S)
+
+
+def _encode(event: EventOut) -> bytes:
+    return format_sse_event(data_str=event.model_dump_json(), event=event.kind, id=str(event.seq))

@@ -1,0 +1,320 @@
+"""What the service answers, as typed records; members that a newer service adds are ignored."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+T = TypeVar("T")
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Answer(BaseModel):
+    """Part of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+# --- Datasets -----------------------------------------------------------------------------------------------------
+
+
+class Finding(Answer):
+    """Something that an import found amiss."""
+
+    severity: str
+    detail: str
+    file: str | None = None
+    row: int | None = None
+    column: str | None = None
+
+
+class SplitSizes(Answer):
+    """Recordings on either side of a protocol's split, and what is absent from it."""
+
+    train: int
+    test: int
+    missing: tuple[str, ...]
+
+
+class Spread(Answer):
+    """Smallest, middle and largest."""
+
+    min: float
+    median: float
+    max: float
+
+
+class ImportReport(Answer):
+    """What an import found."""
+
+    layout: str
+    recordings: int
+    classes: dict[str, int]
+    subjects: dict[str, int]
+    protocols: dict[str, SplitSizes]
+    duration_s: Spread
+    problems: tuple[Finding, ...]
+
+
+class DatasetSummary(Answer):
+    """A dataset in a list."""
+
+    id: str
+    name: str
+    state: str
+    cause: str | None
+    detail: str | None
+    created_at: datetime
+    recordings: int | None
+
+
+class Dataset(DatasetSummary):
+    """A dataset with what its import found."""
+
+    report: ImportReport | None
+
+
+class RecordingSummary(Answer):
+    """A recording in a list."""
+
+    id: str
+    subject: str
+    trial: str
+    label: str
+    duration_s: float
+
+
+class Series(Answer):
+    """Samples of one stream."""
+
+    unit: str
+    rate_hz: float
+    axes: tuple[str, ...]
+    t_s: tuple[float, ...]
+    values: list[Any]
+
+
+class Recording(Answer):
+    """One recording's series."""
+
+    recording: RecordingSummary
+    series: dict[str, Series]
+
+
+# --- Jobs ---------------------------------------------------------------------------------------------------------
+
+
+class Progress(Answer):
+    """How far a job is, over all its runs."""
+
+    runs: dict[str, int]
+    epochs_done: int
+    epochs: int
+    fraction: float
+
+
+class JobSummary(Answer):
+    """A job in a list."""
+
+    id: str
+    name: str
+    state: str
+    cause: str | None
+    detail: str | None
+    dataset_id: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: Progress | None
+    eta_s: float | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.state in ENDED
+
+
+class Job(JobSummary):
+    """A job with its whole spec."""
+
+    spec: dict[str, Any]
+
+
+class Estimate(Answer):
+    """What a job would do."""
+
+    spec: dict[str, Any]
+    runs: int | None
+    epochs: int
+    steps: int | None
+
+
+class Run(Answer):
+    """One training: a seed on a fold."""
+
+    id: str
+    job_id: str
+    seed: int
+    fold: str
+    state: str
+    epoch: int
+    epochs: int | None
+    attempts: int
+    cause: str | None
+    detail: str | None
+    result: dict[str, Any] | None
+
+
+class RunReport(Run):
+    """One run with everything that was measured."""
+
+    report: dict[str, Any]
+
+
+class Event(Answer):
+    """Something that happened to a job."""
+
+    seq: int
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+class Curve(Answer):
+    """One measured value over epochs."""
+
+    steps: list[int]
+    values: list[float]
+
+
+class RunCurves(Answer):
+    """The curves of one run."""
+
+    run_id: str
+    seed: int
+    fold: str
+    curves: dict[str, Curve]
+
+
+# --- Leaderboard and models ---------------------------------------------------------------------------------------
+
+
+class Statistic(Answer):
+    """A figure over seeds, with its Student-t 95 % interval; one seed has neither sd nor interval."""
+
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+class LeaderboardRow(Answer):
+    """One configuration over its seeds."""
+
+    id: str
+    dataset_id: str
+    dataset_name: str
+    protocol: str
+    method: str
+    n_seeds: int
+    n_incomplete_seeds: int
+    n_test: int | None
+    accuracy: Statistic | None
+    macro_f1: Statistic | None
+    parameters: int | None
+    spec: dict[str, Any]
+
+
+class ModelVersion(Answer):
+    """One registered student."""
+
+    version: int
+    run_id: str
+    dataset_name: str
+    protocol: str
+    metrics: dict[str, Any]
+    created_at: datetime
+
+
+class Model(Answer):
+    """A model in a list."""
+
+    name: str
+    created_at: datetime
+    aliases: dict[str, int]
+    latest: ModelVersion | None
+
+
+# --- Classification -----------------------------------------------------------------------------------------------
+
+
+class Window(Answer):
+    """What a model says about one window."""
+
+    start_s: float
+    end_s: float
+    label: str
+    probabilities: dict[str, float]
+
+
+class Segment(Answer):
+    """A stretch of one label; segments touch and cover the recording."""
+
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+
+
+class Figures(Answer):
+    """What a model reached on the test part of its fold."""
+
+    accuracy: float
+    macro_f1: float
+    n: int
+
+
+class Served(Answer):
+    """The model that answered."""
+
+    name: str
+    version: int
+    dataset: str
+    protocol: dict[str, Any]
+    seed: int
+    fold: str
+    test: Figures | None
+
+
+class Understood(Answer):
+    """How a recording was read."""
+
+    samples: int
+    duration_s: float
+    rate_hz: float
+    rate_found: str
+    unit: str
+    columns: Any
+    gravity: bool | None
+    gaps: Any
+    repairs: Any
+
+
+class Classification(Answer):
+    """A labelled timeline; probabilities are the most likely classes, largest first."""
+
+    label: str
+    probabilities: dict[str, float]
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]
+    model: Served
+    input: Understood
+    warnings: tuple[str, ...]

@@ -1,0 +1,269 @@
+"""The SDK: the service's operations as typed methods.
+
+Example:
+    with Client() as service:
+        dataset = service.import_synthetic("demo")
+        service.wait_for_dataset(dataset.id)
+        job = service.submit({"preset": "demo", "dataset": "demo", "seeds": [0, 1]})
+        for event in service.follow(job.id):
+            print(event.kind, event.data)
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import quote
+
+from client.answers import (
+    Classification,
+    Dataset,
+    DatasetSummary,
+    Estimate,
+    Event,
+    Job,
+    JobSummary,
+    LeaderboardRow,
+    Model,
+    Page,
+    Recording,
+    RecordingSummary,
+    Run,
+    RunCurves,
+    RunReport,
+)
+from client.errors import ImportFailed, NoDataset, Refused, Unreachable, WaitedTooLong
+from client.transport import Patience, Transport
+from pskd_core.config import JobSpec
+
+DEFAULT_URL = "http://127.0.0.1:8750"
+_LOOK_EVERY_S = 0.5
+# Enough for a service that restarts: about forty seconds of silence.
+_FOLLOW_ATTEMPTS = 10
+
+A = TypeVar("A")
+
+
+class Client:
+    """A service at one URL; `url` defaults to PSKD_URL, then to this machine's embedded stack."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._transport = Transport(url or os.environ.get("PSKD_URL") or DEFAULT_URL)
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._transport.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    # --- Datasets -------------------------------------------------------------------------------------------------
+
+    def upload_dataset(self, archive: BinaryIO, *, name: str, filename: str = "dataset.zip") -> Dataset:
+        """Import a zip; a worker validates it."""
+
+        def body() -> dict[str, Any]:
+            archive.seek(0)
+            return {"files": {"file": (filename, archive, "application/zip")}, "data": {"name": name}}
+
+        return Dataset.model_validate_json(self._transport.post("/v1/datasets", body).content)
+
+    def import_path(self, path: Path, *, name: str) -> Dataset:
+        """Import a folder or zip that the service itself can read, if its operator allows that."""
+        return self._import({"kind": "path", "path": str(path.resolve())}, name)
+
+    def import_synthetic(self, name: str, **recipe: int) -> Dataset:
+        """Import a generated dataset; `recipe` may give subjects, trials, classes, seed."""
+        return self._import({"kind": "synthetic", **recipe}, name)
+
+    def _import(self, source: Mapping[str, Any], name: str) -> Dataset:
+        body = {"name": name, "source": source}
+        return Dataset.model_validate_json(self._transport.post("/v1/datasets", lambda: {"json": body}).content)
+
+    def datasets(self) -> Iterator[DatasetSummary]:
+        """All datasets, newest first."""
+        return self._pages("/v1/datasets", Page[DatasetSummary])
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """One dataset with what its import found."""
+        return Dataset.model_validate_json(self._transport.get(f"/v1/datasets/{quote(dataset_id, safe='')}").content)
+
+    def find_dataset(self, id_or_name: str) -> Dataset:
+        """By id, else the newest of that name whose import has not failed, else the newest of that name.
+
+        Raises:
+            NoDataset: there is none.
+        """
+        found = [each for each in self.datasets() if id_or_name in {each.id, each.name}]
+        if not found:
+            raise NoDataset(f"there is no dataset {id_or_name!r}")
+        return self.dataset(next((each for each in found if each.state != "failed"), found[0]).id)
+
+    def wait_for_dataset(self, dataset_id: str, *, timeout_s: float = 3600.0) -> Dataset:
+        """The dataset once it is ready.
+
+        Raises:
+            ImportFailed: it cannot be used.
+            WaitedTooLong: the import goes on after `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (dataset := self.dataset(dataset_id)).state == "validating":
+            if time.monotonic() > deadline:
+                raise WaitedTooLong(f"dataset {dataset.name!r} is still being imported after {timeout_s:g} s")
+            time.sleep(_LOOK_EVERY_S)
+        if dataset.state == "failed":
+            raise ImportFailed(f"the import of {dataset.name!r} failed: {dataset.detail}")
+        return dataset
+
+    def recordings(self, dataset_id: str) -> Iterator[RecordingSummary]:
+        """All recordings of a dataset."""
+        return self._pages(f"/v1/datasets/{dataset_id}/recordings", Page[RecordingSummary])
+
+    def recording(self, dataset_id: str, recording_id: str, *, points: int = 5000) -> Recording:
+        """One recording's series; a series of more than `points` samples is thinned."""
+        path = f"/v1/datasets/{dataset_id}/recordings/{recording_id}"
+        return Recording.model_validate_json(self._transport.get(path, points=points).content)
+
+    # --- Jobs -----------------------------------------------------------------------------------------------------
+
+    def submit(self, spec: JobSpec | Mapping[str, Any]) -> Job:
+        """Start a job from a spec, or from `{"preset": …}` with fields laid over it."""
+        return Job.model_validate_json(self._transport.post("/v1/jobs", lambda: {"json": _plain(spec)}).content)
+
+    def estimate(self, spec: JobSpec | Mapping[str, Any]) -> Estimate:
+        """What submitting it would do; nothing is started."""
+        response = self._transport.post("/v1/jobs", lambda: {"json": _plain(spec)}, dry_run=True)
+        return Estimate.model_validate_json(response.content)
+
+    def jobs(self, *, state: str | None = None) -> Iterator[JobSummary]:
+        """All jobs, newest first."""
+        return self._pages("/v1/jobs", Page[JobSummary], state=state)
+
+    def job(self, job_id: str) -> Job:
+        """One job as it stands."""
+        return Job.model_validate_json(self._transport.get(f"/v1/jobs/{job_id}").content)
+
+    def runs(self, job_id: str) -> Iterator[Run]:
+        """The runs of a job, with results of those that have succeeded."""
+        return self._pages(f"/v1/jobs/{job_id}/runs", Page[Run])
+
+    def report(self, run_id: str) -> RunReport:
+        """What a finished run measured, in full."""
+        return RunReport.model_validate_json(self._transport.get(f"/v1/runs/{run_id}/report").content)
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job; what it has finished stays."""
+        return self._ask(job_id, "cancel")
+
+    def pause(self, job_id: str) -> Job:
+        """Stop a job at a checkpoint."""
+        return self._ask(job_id, "pause")
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on."""
+        return self._ask(job_id, "resume")
+
+    def retry(self, job_id: str) -> Job:
+        """Run a failed job's failed runs again, from their checkpoints."""
+        return self._ask(job_id, "retry")
+
+    def _ask(self, job_id: str, what: str) -> Job:
+        return Job.model_validate_json(self._transport.post(f"/v1/jobs/{job_id}/{what}").content)
+
+    def metrics(self, job_id: str, names: Iterable[str] = ()) -> tuple[RunCurves, ...]:
+        """The curves of a job, run by run; all of them unless `names` are given."""
+        response = self._transport.get(f"/v1/jobs/{job_id}/metrics", name=list(names) or None)
+        return tuple(RunCurves.model_validate(run) for run in response.json()["runs"])
+
+    def follow(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
+        """Events above `after` as they happen, until the job has ended; a broken connection is taken up again."""
+        patience = Patience(attempts=_FOLLOW_ATTEMPTS)
+        while True:
+            try:
+                headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+                with self._transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
+                    if response.status_code == 204:  # the job has ended and all was told
+                        return
+                    for event in _events(response.iter_lines()):
+                        after = event.seq
+                        patience.renew()
+                        yield event
+            except (Unreachable, Refused) as error:
+                patience.wait_after(error)
+
+    def wait(self, job_id: str) -> Job:
+        """The job once it has ended, however it ended."""
+        for _ in self.follow(job_id):
+            pass
+        return self.job(job_id)
+
+    # --- Leaderboard and models -----------------------------------------------------------------------------------
+
+    def leaderboard(
+        self, *, dataset: str | None = None, protocol: str | None = None, method: str | None = None
+    ) -> Iterator[LeaderboardRow]:
+        """Configurations over their seeds, best accuracy first; `dataset` is an id, a name or a digest."""
+        filters = {"dataset": dataset, "protocol": protocol, "method": method}
+        return self._pages("/v1/leaderboard", Page[LeaderboardRow], **filters)
+
+    def models(self) -> Iterator[Model]:
+        """All registered models."""
+        return self._pages("/v1/models", Page[Model])
+
+    def classify(
+        self,
+        model: str,
+        recording: Path | bytes,
+        *,
+        version: int | None = None,
+        alias: str | None = None,
+        rate_hz: float | None = None,
+        unit: str | None = None,
+    ) -> Classification:
+        """The labelled timeline of a file (CSV, `.mat`, `.npy`, `.npz`); the model's champion unless said otherwise."""
+        data, name = (
+            (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
+        )
+        response = self._transport.post(
+            f"/v1/models/{quote(model, safe='')}/classify",
+            lambda: {"files": {"file": (name, data)}},
+            version=version,
+            alias=alias,
+            rate_hz=rate_hz,
+            unit=unit,
+        )
+        return Classification.model_validate_json(response.content)
+
+    def _pages(self, path: str, page: type[Page[A]], **filters: Any) -> Iterator[A]:
+        cursor: str | None = None
+        while True:
+            found = page.model_validate_json(self._transport.get(path, cursor=cursor, **filters).content)
+            yield from found.items
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+
+def _plain(spec: JobSpec | Mapping[str, Any]) -> Mapping[str, Any]:
+    return spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec
+
+
+def _events(lines: Iterable[str]) -> Iterator[Event]:
+    """Server-sent events; their number and kind stand in the data as well."""
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield Event.model_validate_json("\n".join(data))
+            data = []

@@ -1,0 +1,352 @@
+"""`pskd`: the service from a shell. Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no service answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from client import output
+from client.answers import Classification, Dataset, Estimate, Job
+from client.api import DEFAULT_URL, Client
+from client.errors import ClientError, Refused, Unreachable
+from client.home import default_home, owner_of
+from client.specfile import BadSpecFile, read_spec
+from client.timeline import print_timeline
+from client.uploads import as_zip, with_bar
+from client.watch import watch as watch_jobs
+
+FAILED, UNREACHABLE = 1, 3
+
+
+class Commands(TyperGroup):
+    """Turns what goes wrong into a message with a remedy, and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except ClientError as error:
+            output.report_error(error)
+            raise typer.Exit(UNREACHABLE if isinstance(error, Unreachable) else FAILED) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings.",
+)
+datasets = typer.Typer(no_args_is_help=True, help="Import datasets and look at them.")
+app.add_typer(datasets, name="dataset")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `pskd jobs` shows it.")]
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    url: Annotated[
+        str | None, typer.Option(envvar="PSKD_URL", help=f"Default: where `pskd up` runs, else {DEFAULT_URL}.")
+    ] = None,
+) -> None:
+    """What holds for every command."""
+    ctx.obj = url or owner_of(default_home()).get("url") or DEFAULT_URL
+
+
+def _service(ctx: typer.Context) -> Client:
+    return Client(ctx.obj)
+
+
+# --- The embedded stack -------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    home: Annotated[
+        Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")
+    ] = None,
+    host: Annotated[str, typer.Option(envvar="PSKD_HOST", help="Address the service listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PSKD_PORT", help="0: any free port.")] = 8750,
+    mlflow_port: Annotated[
+        int, typer.Option(envvar="PSKD_MLFLOW_PORT", help="Another free port if it is taken.")
+    ] = 8751,
+    runs_at_once: Annotated[
+        int | None, typer.Option(min=1, envvar="PSKD_RUNS_AT_ONCE", help="Default: processor cores.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything on this machine, until Ctrl-C."""
+    # A client of a service elsewhere needs no broker and no server's packages.
+    from client.up import run_stack  # noqa: PLC0415
+
+    run_stack(
+        home or default_home(),
+        host=host,
+        port=port,
+        mlflow_port=mlflow_port,
+        runs_at_once=runs_at_once,
+        as_json=as_json,
+    )
+
+
+# --- Datasets -----------------------------------------------------------------------------------------------------
+
+
+@datasets.command("add")
+def add_dataset(
+    ctx: typer.Context,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="PATH", exists=True, help="A folder or zip, such as UTD-MHAD.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Generate one instead.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the generated one.")] = 0,
+    by_path: Annotated[bool, typer.Option("--by-path", help="Let the service read PATH itself.")] = False,
+    wait: Annotated[bool, typer.Option(help="Until it has been read and checked.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Import a dataset."""
+    if synthetic == (source is not None):
+        raise typer.BadParameter("give either a PATH or --synthetic")
+    with _service(ctx) as service:
+        if source is None:
+            dataset = service.import_synthetic(name or "synthetic", seed=seed)
+        elif by_path:
+            dataset = service.import_path(source, name=name or source.resolve().stem)
+        else:
+            dataset = _upload(service, source.resolve(), name)
+        if wait:
+            with output.stderr().status(f"importing {dataset.name}"):
+                dataset = service.wait_for_dataset(dataset.id)
+        _print_dataset(dataset, as_json=as_json)
+
+
+def _upload(service: Client, source: Path, name: str | None) -> Dataset:
+    with as_zip(source) as file, with_bar(file, output.stderr()) as shown:
+        return service.upload_dataset(shown, name=name or source.stem, filename=f"{source.stem}.zip")
+
+
+@datasets.command("list")
+def list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """All datasets, newest first."""
+    with _service(ctx) as service:
+        output.print_many(service.datasets(), output.DATASETS, as_json=as_json, empty="no datasets; `pskd dataset add`")
+
+
+@datasets.command("show")
+def show_dataset(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name.")],
+    as_json: AsJson = False,
+) -> None:
+    """What an import found: classes, subjects, protocols, problems."""
+    with _service(ctx) as service:
+        _print_dataset(service.find_dataset(dataset), as_json=as_json)
+
+
+def _print_dataset(dataset: Dataset, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(dataset)
+    else:
+        output.print_dataset(dataset)
+
+
+# --- Jobs ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def submit(
+    ctx: typer.Context,
+    spec: Annotated[Path | None, typer.Argument(metavar="SPEC.yaml", help="A job spec.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A recipe that comes with the service.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Id or name.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Such as 0,1,2.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Such as training.epochs=10; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and estimate only.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it has ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a job: a spec file, or a preset, with single fields laid over it."""
+    if spec is None and preset is None:
+        raise typer.BadParameter("give a SPEC.yaml or --preset NAME")
+    named = [f"dataset={dataset}"] if dataset is not None else []
+    named += [f"seeds=[{seeds}]"] if seeds is not None else []
+    try:
+        body = read_spec(spec, preset=preset, settings=[*named, *(settings or [])])
+    except BadSpecFile as error:
+        raise typer.BadParameter(str(error)) from error
+    with _service(ctx) as service:
+        if dry_run:
+            _print_estimate(service.estimate(body), as_json=as_json)
+            return
+        job = service.submit(body)
+        if wait:
+            _watch(service, job, as_json=as_json)
+        else:
+            _print_job(job, as_json=as_json, hint=f"`pskd watch {job.id}` shows its progress")
+
+
+@app.command()
+def jobs(
+    ctx: typer.Context,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """All jobs, newest first."""
+    with _service(ctx) as service:
+        output.print_many(service.jobs(state=state), output.JOBS, as_json=as_json, empty="no jobs; `pskd submit`")
+
+
+@app.command()
+def watch(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
+    """Show a job's progress until it has ended; with --json every event, one a line."""
+    with _service(ctx) as service:
+        _watch(service, service.job(job), as_json=as_json)
+
+
+def _watch(service: Client, job: Job, *, as_json: bool) -> None:
+    """Exits with 1 unless the job succeeded."""
+    if as_json:
+        for event in service.follow(job.id):
+            output.print_json_line(event)
+        ended = service.job(job.id)
+    else:
+        try:
+            (ended,) = watch_jobs(service, [job])
+        except KeyboardInterrupt:
+            output.stderr().print(f"the job goes on; `pskd watch {job.id}` shows it again, `pskd cancel` ends it")
+            raise
+        output.print_many(service.runs(job.id), output.RUNS, as_json=False, empty="no runs")
+    if ended.state != "succeeded":
+        raise JobNotSucceeded(ended)
+
+
+class JobNotSucceeded(ClientError):
+    """A job that was waited for ended otherwise."""
+
+    remedy = "`pskd retry` runs its failed runs again from their checkpoints"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.id} {job.state}" + (f" ({job.cause}): {job.detail}" if job.cause else ""))
+
+
+@app.command()
+def cancel(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
+    """End a job; what it has finished stays."""
+    _ask(ctx, Client.cancel, job, as_json=as_json)
+
+
+@app.command()
+def pause(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
+    """Stop a job at a checkpoint."""
+    _ask(ctx, Client.pause, job, as_json=as_json)
+
+
+@app.command()
+def resume(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
+    """Let a paused job go on from its checkpoints."""
+    _ask(ctx, Client.resume, job, as_json=as_json)
+
+
+@app.command()
+def retry(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
+    """Run a failed job's failed runs again, from their checkpoints."""
+    _ask(ctx, Client.retry, job, as_json=as_json)
+
+
+def _ask(ctx: typer.Context, what: Callable[[Client, str], Job], job: str, *, as_json: bool) -> None:
+    with _service(ctx) as service:
+        _print_job(what(service, job), as_json=as_json)
+
+
+def _print_job(job: Job, *, as_json: bool, hint: str = "") -> None:
+    if as_json:
+        output.print_json(job)
+    else:
+        output.stdout().print(f"{job.id}  {job.name or '(no name)'}  {job.state}", markup=False)
+        if hint:
+            output.stderr().print(hint, style="dim")
+
+
+def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(estimate)
+    else:
+        runs = "once the dataset is ready" if estimate.runs is None else f"{estimate.runs} runs, {estimate.steps} steps"
+        output.stdout().print(f"the spec is right: {estimate.epochs} epochs a run, {runs}", markup=False)
+
+
+# --- Results ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def leaderboard(
+    ctx: typer.Context,
+    dataset: Annotated[str | None, typer.Option(help="Id, name or content digest.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Such as cross_subject.")] = None,
+    method: Annotated[str | None, typer.Option(help="Such as pskd or none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Configurations over their seeds, best accuracy first."""
+    with _service(ctx) as service:
+        rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method)
+        output.print_many(rows, output.LEADERBOARD, as_json=as_json, empty="nothing has been tested yet")
+
+
+@app.command()
+def models(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Registered models."""
+    with _service(ctx) as service:
+        output.print_many(service.models(), output.MODELS, as_json=as_json, empty="no models yet; `pskd submit`")
+
+
+@app.command()
+def classify(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="CSV, .mat, .npy or .npz.")
+    ],
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
+    rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
+    unit: Annotated[str | None, typer.Option(help="g or m/s^2, if the file does not say.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label recordings of an accelerometer; with --json one object a line."""
+    with _service(ctx) as service:
+        name = model or _only_model(service)
+
+        def ask(file: Path) -> Classification:
+            return service.classify(name, file, version=version, alias=alias, rate_hz=rate_hz, unit=unit)
+
+        failures = [file for file in files if not _classified(ask, file, as_json=as_json)]
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def _only_model(service: Client) -> str:
+    names = [model.name for model in service.models()]
+    if len(names) != 1:
+        known = f"there are {', '.join(names)}" if names else "there is none yet; `pskd submit` trains one"
+        raise typer.BadParameter(f"name the model with --model: {known}")
+    return names[0]
+
+
+def _classified(ask: Callable[[Path], Classification], file: Path, *, as_json: bool) -> bool:
+    """Prints the answer, or what is wrong with the file; says which it was."""
+    try:
+        answer = ask(file)
+    except Refused as error:
+        output.report_error(error)
+        return False
+    if as_json:
+        output.print_json_line(answer, file=str(file))
+    else:
+        print_timeline(output.stdout(), str(file), answer)
+    return True

@@ -1,0 +1,253 @@
+"""The embedded stack: broker, database, MLflow, API, worker and keeper of one home folder, as one thing."""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from client.broker import plan_broker
+from client.home import owned, publish
+from client.parts import Kept, Part, Running, Say, StackError, how_it_ended, last_lines
+
+# Where `python -m api` finds its module, whatever folder the user is in and whatever `api.py` lies there.
+_CODE = Path(__file__).resolve().parents[1]
+_LOOK_EVERY_S = 0.1
+_START_WITHIN_S = 180.0
+_STOP_ORDER = ("api", "worker", "keeper", "mlflow", "broker")
+# Where state lives follows from the home folder alone, whatever a cluster's environment says.
+_NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
+
+
+class Interrupted(Exception):
+    """The stack was asked to stop while it started."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose; port 0 means any free one."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 8750
+    mlflow_port: int = 8751
+    runs_at_once: int = field(default_factory=cores)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the running stack answers."""
+
+    home: Path
+    url: str
+    mlflow_url: str
+
+
+@contextmanager
+def stack(options: Options, *, say: Say, stopping: threading.Event) -> Iterator[Addresses]:
+    """Start everything, keep it alive until the block ends or `stopping` is set, then stop everything in order.
+
+    Raises:
+        HomeInUse: another stack owns the home folder.
+        StackError: a part cannot start.
+        Interrupted: `stopping` was set during the start.
+    """
+    home = options.home.expanduser().resolve()
+    with owned(home) as lock:
+        started = _Stack(_choose_ports(options), home, lock=lock, say=say, stopping=stopping)
+        try:
+            yield started.start()
+        finally:
+            stopping.set()
+            started.stop()
+
+
+class _Stack:
+    """The parts that run by now, in the order of their start."""
+
+    def __init__(self, options: Options, home: Path, *, lock: int, say: Say, stopping: threading.Event) -> None:
+        self._options, self._home = options, home
+        self._lock, self._say, self._stopping = lock, say, stopping
+        self._logs = home / "logs"
+        self._parts: dict[str, Kept] = {}
+        self._tending = threading.Thread(target=self._tend, name="tend")
+        self._addresses = Addresses(home, _url(options.host, options.port), _url("127.0.0.1", options.mlflow_port))
+
+    def start(self) -> Addresses:
+        for folder in (self._logs, self._home / "broker", self._home / "mlflow"):
+            folder.mkdir(exist_ok=True)
+        broker = plan_broker(self._home / "broker", free_port=free_port())
+        environment = self._environment(broker.url)
+        mlflow = _mlflow(self._home / "mlflow", self._addresses.mlflow_url, self._options.mlflow_port, environment)
+        self._start(Part("broker", broker.command, broker.folder, environment, broker.answers), mlflow)
+        self._await("broker")
+        self._migrate(environment)
+        self._start(*_own_parts(self._addresses.url, environment))
+        # No request and no run needs MLflow, which takes longest; what is said to it meanwhile is kept for it.
+        self._await("api")
+        self._publish()
+        self._tending.start()
+        return self._addresses
+
+    def stop(self) -> None:
+        if self._tending.is_alive():
+            self._tending.join()
+        for name in _STOP_ORDER:
+            if name in self._parts:
+                self._parts[name].stop()
+
+    def _environment(self, broker_url: str) -> Mapping[str, str]:
+        """What every part is told; the one place that maps options to settings."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        return inherited | {
+            "PSKD_HOME": str(self._home),
+            "PSKD_HOST": self._options.host,
+            "PSKD_PORT": str(self._options.port),
+            "PSKD_BROKER_URL": broker_url,
+            "PSKD_MLFLOW_URL": self._addresses.mlflow_url,
+            "PSKD_RUNS_AT_ONCE": str(self._options.runs_at_once),
+            "PSKD_ALLOW_PATH_IMPORT": "true",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _start(self, *parts: Part) -> None:
+        for part in parts:
+            log = self._logs / f"{part.name}.log"
+            self._parts[part.name] = Kept(part, log=log, lock=self._lock, say=self._say)
+
+    def _await(self, *names: str) -> None:
+        """Until each of these parts is ready; a part that ends meanwhile ends the start."""
+        waiting, tries = list(names), int(_START_WITHIN_S / _LOOK_EVERY_S)
+        for _ in range(tries):
+            for name in self._parts:
+                self._check(name)
+            waiting = [name for name in waiting if not self._parts[name].part.ready()]
+            if not waiting:
+                return
+            if self._stopping.wait(_LOOK_EVERY_S):
+                raise Interrupted
+        raise StackError(
+            f"{' and '.join(waiting)} did not become ready within {_START_WITHIN_S:g} s",
+            f"the logs in {self._logs} say why",
+        )
+
+    def _check(self, name: str) -> None:
+        kept = self._parts[name]
+        if kept.running.exit_code is not None:
+            raise _failed(name, kept.running.exit_code, kept.log)
+
+    def _migrate(self, environment: Mapping[str, str]) -> None:
+        log = self._logs / "migrate.log"
+        migration = Running(_python("migrate", "store.migrate", environment), log=log, lock=self._lock)
+        while migration.exit_code is None and not self._stopping.wait(_LOOK_EVERY_S):
+            pass
+        migration.stop()
+        if self._stopping.is_set():
+            raise Interrupted
+        if migration.exit_code:
+            raise _failed("migration of the database", migration.exit_code, log)
+
+    def _tend(self) -> None:
+        starting = {"mlflow"}
+        while not self._stopping.wait(_LOOK_EVERY_S):
+            for name in [name for name in starting if self._parts[name].part.ready()]:
+                self._say(f"{name} is ready")
+                starting.remove(name)
+            restarted = [name for name, kept in self._parts.items() if kept.tend()]
+            if restarted:
+                self._publish()
+
+    def _publish(self) -> None:
+        pids = {name: kept.running.pid for name, kept in self._parts.items()}
+        publish(self._home, {"url": self._addresses.url, "mlflow_url": self._addresses.mlflow_url, "parts": pids})
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _choose_ports(options: Options) -> Options:
+    if options.port and not _is_free(options.host, options.port):
+        raise StackError(
+            f"port {options.port} of {options.host} is taken", "choose another with --port, or --port 0 for any"
+        )
+    mlflow_port = options.mlflow_port if _is_free("127.0.0.1", options.mlflow_port) else 0
+    return Options(
+        home=options.home,
+        host=options.host,
+        port=options.port or free_port(),
+        mlflow_port=mlflow_port or free_port(),
+        runs_at_once=options.runs_at_once,
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do: a port whose last connections are still being closed is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _own_parts(url: str, environment: Mapping[str, str]) -> tuple[Part, ...]:
+    return (
+        _python("api", "api", environment, ready=lambda: _answers(f"{url}/readyz"), grace_s=12.0),
+        _python("worker", "worker", environment, grace_s=20.0),
+        _python("keeper", "worker.keeper", environment),
+    )
+
+
+def _python(
+    name: str,
+    module: str,
+    environment: Mapping[str, str],
+    *,
+    ready: Callable[[], bool] = lambda: True,
+    grace_s: float = 5.0,
+) -> Part:
+    return Part(name, (sys.executable, "-m", module), _CODE, environment, ready, grace_s)
+
+
+def _mlflow(folder: Path, url: str, port: int, environment: Mapping[str, str]) -> Part:
+    """One process serves and none executes jobs, a tenth of the default's memory; paths are relative to `folder`."""
+    command = (
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", "sqlite:///mlflow.db"),
+        *("--serve-artifacts", "--artifacts-destination", "./artifacts"),
+    )
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return Part("mlflow", command, folder, {**environment, **quiet}, lambda: _answers(f"{url}/health"))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _failed(what: str, code: int, log: Path) -> StackError:
+    return StackError(f"the {what} {how_it_ended(code)}:\n{last_lines(log)}", f"its whole log is {log}")

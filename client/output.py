@@ -1,0 +1,231 @@
+"""What commands print: tables on a terminal, plain lines elsewhere, JSON where it is asked for."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from client.answers import Dataset, DatasetSummary, Finding, JobSummary, LeaderboardRow, Model, Run, Statistic
+from client.errors import Refused
+
+A = TypeVar("A", bound=BaseModel)
+# Column titles, and what stands below each; numbers are aligned right.
+Columns = Mapping[str, Callable[[A], str]]
+
+_MOST_PROBLEMS = 10
+_NUMBERS = frozenset({"recordings", "seed", "accuracy", "macro-F1", "N", "seeds", "parameters", "version"})
+_STYLES = {
+    "ready": "green", "succeeded": "green", "running": "cyan", "validating": "cyan", "retrying": "yellow",
+    "pausing": "yellow", "paused": "yellow", "cancelling": "yellow", "cancelled": "yellow", "failed": "bold red",
+}  # fmt: skip
+
+
+def stdout() -> Console:
+    """The console of results; off a terminal a line is as long as it is."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    """The console of messages."""
+    return Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+
+
+def print_json(answer: BaseModel) -> None:
+    """One JSON document."""
+    _write_json(answer.model_dump(mode="json"), indent=1)
+
+
+def print_json_line(answer: BaseModel, **more: str) -> None:
+    """One line of a stream of JSON objects."""
+    _write_json({**more, **answer.model_dump(mode="json")}, indent=None)
+
+
+def print_many(items: Iterable[A], columns: Columns[A], *, as_json: bool, empty: str) -> None:
+    """A JSON array, or a table; `empty` if it would have no row."""
+    if as_json:
+        _write_json([item.model_dump(mode="json") for item in items], indent=1)
+    else:
+        print_table([[cell(item) for cell in columns.values()] for item in items], list(columns), empty=empty)
+
+
+def print_table(rows: Sequence[Sequence[str]], titles: Sequence[str], *, empty: str = "") -> None:
+    """Rows below their titles."""
+    console = stdout()
+    if not rows:
+        stderr().print(empty)
+    elif console.is_terminal:
+        console.print(_table(rows, titles))
+    else:
+        for line in aligned([[title.upper() for title in titles], *rows]):
+            console.print(line, markup=False)
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows as lines whose columns stand below each other."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def print_dataset(dataset: Dataset) -> None:
+    """A dataset with what its import found."""
+    console, report = stdout(), dataset.report
+    console.print(f"{dataset.name}  {dataset.id}  {dataset.state}", markup=False, style="bold")
+    if dataset.detail:
+        console.print(f"  {dataset.detail}", markup=False)
+    if report is None:
+        return
+    seconds = report.duration_s
+    console.print(
+        f"  {report.recordings} recordings of {len(report.classes)} classes by {len(report.subjects)} subjects, "
+        f"{seconds.min:.1f} to {seconds.max:.1f} s long"
+    )
+    for name, sizes in report.protocols.items():
+        missing = f" (missing: {', '.join(sizes.missing)})" if sizes.missing else ""
+        console.print(f"  protocol {name}: {sizes.train} train, {sizes.test} test{missing}", markup=False)
+    _print_problems(console, report.problems)
+
+
+def report_error(error: Exception) -> None:
+    """What went wrong, where exactly, and what to do about it."""
+    console = stderr()
+    console.print("error:", style="bold red", end=" ")
+    console.print(_without_faults(error), markup=False)
+    for fault in error.faults if isinstance(error, Refused) else ():
+        place = fault.get("pointer") or fault.get("parameter") or fault.get("header") or "the request"
+        console.print(f"  {place}: {fault.get('detail')}", markup=False)
+    if isinstance(error, Refused) and error.status >= 500 and error.request_id:
+        console.print(f"  request id {error.request_id}", markup=False)
+    if remedy := getattr(error, "remedy", ""):
+        console.print("remedy:", style="bold", end=" ")
+        console.print(remedy, markup=False)
+
+
+# --- How single things are written --------------------------------------------------------------------------------
+
+
+def per_cent(fraction: float | None) -> str:
+    """A fraction as a reader of results wants it."""
+    return "–" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def mean_and_sd(statistic: Statistic | None) -> str:
+    """Mean ± standard deviation over seeds, in per cent."""
+    if statistic is None:
+        return "–"
+    spread = "" if statistic.sd is None else f" ± {100 * statistic.sd:.1f}"
+    return f"{100 * statistic.mean:.1f}{spread} %"
+
+
+def when(moment: datetime) -> str:
+    """A time of this machine's clock, to the minute."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def lasting(seconds: float | None) -> str:
+    """A length of time in two units at most."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _progress(job: JobSummary) -> str:
+    return "" if job.progress is None else f"{100 * job.progress.fraction:.0f} %"
+
+
+def _tested(run: Run, figure: str) -> float | None:
+    tested = (run.result or {}).get("test") or {}
+    return tested.get(figure)
+
+
+def _model_tested(model: Model, figure: str) -> float | None:
+    tested = (model.latest.metrics.get("test") or {}) if model.latest else {}
+    return tested.get(figure)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+DATASETS: Columns[DatasetSummary] = {
+    "id": lambda dataset: dataset.id,
+    "name": lambda dataset: dataset.name,
+    "state": lambda dataset: dataset.state,
+    "recordings": lambda dataset: _number(dataset.recordings),
+    "created": lambda dataset: when(dataset.created_at),
+}
+JOBS: Columns[JobSummary] = {
+    "id": lambda job: job.id,
+    "name": lambda job: job.name,
+    "state": lambda job: job.state,
+    "progress": _progress,
+    "to go": lambda job: lasting(job.eta_s),
+    "created": lambda job: when(job.created_at),
+}
+RUNS: Columns[Run] = {
+    "id": lambda run: run.id,
+    "seed": lambda run: str(run.seed),
+    "fold": lambda run: run.fold,
+    "state": lambda run: run.state,
+    "accuracy": lambda run: per_cent(_tested(run, "accuracy")),
+    "macro-F1": lambda run: per_cent(_tested(run, "macro_f1")),
+    "N": lambda run: _number(_tested(run, "n")),
+}
+LEADERBOARD: Columns[LeaderboardRow] = {
+    "method": lambda row: row.method,
+    "dataset": lambda row: row.dataset_name,
+    "protocol": lambda row: row.protocol,
+    "accuracy": lambda row: mean_and_sd(row.accuracy),
+    "macro-F1": lambda row: mean_and_sd(row.macro_f1),
+    "seeds": lambda row: str(row.n_seeds),
+    "N": lambda row: _number(row.n_test),
+    "parameters": lambda row: _number(row.parameters),
+}
+MODELS: Columns[Model] = {
+    "name": lambda model: model.name,
+    "version": lambda model: str(model.latest.version) if model.latest else "",
+    "aliases": lambda model: ", ".join(f"{alias}={version}" for alias, version in model.aliases.items()),
+    "accuracy": lambda model: per_cent(_model_tested(model, "accuracy")),
+    "N": lambda model: _number(_model_tested(model, "n")),
+    "dataset": lambda model: model.latest.dataset_name if model.latest else "",
+    "protocol": lambda model: model.latest.protocol if model.latest else "",
+}
+
+
+def _write_json(value: Any, *, indent: int | None) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    sys.stdout.flush()
+
+
+def _table(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="right" if title in _NUMBERS else "left")
+    for row in rows:
+        table.add_row(*(f"[{_STYLES[cell]}]{cell}[/]" if cell in _STYLES else escape(cell) for cell in row))
+    return table
+
+
+def _print_problems(console: Console, problems: Sequence[Finding]) -> None:
+    for problem in problems[:_MOST_PROBLEMS]:
+        parts = (problem.file, f"row {problem.row}" if problem.row else None, problem.column)
+        place = ", ".join(part for part in parts if part)
+        console.print(f"  {problem.severity}: {place + ': ' if place else ''}{problem.detail}", markup=False)
+    if len(problems) > _MOST_PROBLEMS:
+        console.print(f"  and {len(problems) - _MOST_PROBLEMS} more; --json has all", markup=False)
+
+
+def _without_faults(error: Exception) -> str:
+    """The message; where faults are listed below it, its title alone, since the message repeats them."""
+    if isinstance(error, Refused) and error.faults:
+        return str(error.problem.get("title", error))
+    return str(error)

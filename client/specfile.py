@@ -1,0 +1,53 @@
+"""A job spec as a user gives it: a file or a preset, with single fields set on the command line."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pskd_core.config import merge
+
+
+class BadSpecFile(ValueError):
+    """The file or a setting cannot be understood."""
+
+
+def read_spec(file: Path | None, *, preset: str | None, settings: Iterable[str]) -> dict[str, Any]:
+    """The request body: the file's fields, the preset's name, and the settings laid over them.
+
+    Raises:
+        BadSpecFile: the file is no YAML mapping, or a setting is not `path=value`.
+    """
+    fields = _read(file) if file is not None else {}
+    if preset is not None:
+        fields["preset"] = preset
+    for setting in settings:
+        fields = merge(fields, _nested(setting))
+    return fields
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as unreadable:
+        raise BadSpecFile(f"{file} cannot be read: {unreadable}") from unreadable
+    if not isinstance(loaded, dict):
+        raise BadSpecFile(f"{file} must hold a mapping of spec fields, such as `method:` and `training:`")
+    return loaded
+
+
+def _nested(setting: str) -> Mapping[str, Any]:
+    """`training.epochs=10` as `{"training": {"epochs": 10}}`."""
+    path, equals, text = setting.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise BadSpecFile(f"--set {setting}: write path=value, such as training.epochs=10")
+    try:
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError as unreadable:
+        raise BadSpecFile(f"--set {setting}: the value is not YAML ({unreadable})") from unreadable
+    for key in reversed(keys):
+        value = {key: value}
+    nested: dict[str, Any] = value
+    return nested

@@ -1,0 +1,73 @@
+"""A classified recording as a reader sees it: what it shows, when, and how sure the model is."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from client.answers import Classification, Segment
+from client.output import aligned, per_cent
+
+_STRIP_WIDTH = 60
+_BAR_WIDTH = 20
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
+
+
+def print_timeline(console: Console, title: str, answer: Classification) -> None:
+    """The label, the strip of segments, the most likely classes, what was understood and what is doubtful."""
+    top = next(iter(answer.probabilities.values()))
+    console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}"))
+    if console.is_terminal:
+        console.print(Text("  ").append(_strip(answer.segments)))
+    for line in _segment_lines(answer.segments):
+        console.print(line, markup=False)
+    console.print("  most likely:")
+    for line in _class_lines(answer.probabilities.items()):
+        console.print(line, markup=False)
+    console.print(f"  {_understood(answer)}", markup=False, style="dim")
+    console.print(f"  {_model(answer)}", markup=False, style="dim")
+    for warning in answer.warnings:
+        console.print(f"  warning: {warning}", markup=False, style="yellow")
+
+
+def _strip(segments: Sequence[Segment]) -> Text:
+    """The recording from left to right, a colour each label."""
+    colours = {label: _COLOURS[place % len(_COLOURS)] for place, label in enumerate(_labels(segments))}
+    start_s, duration_s = segments[0].start_s, segments[-1].end_s - segments[0].start_s
+    strip = Text()
+    for segment in segments:
+        first, last = (round((at - start_s) / duration_s * _STRIP_WIDTH) for at in (segment.start_s, segment.end_s))
+        strip.append("█" * (last - first), style=colours[segment.label])
+    return strip
+
+
+def _labels(segments: Iterable[Segment]) -> list[str]:
+    return list(dict.fromkeys(segment.label for segment in segments))
+
+
+def _segment_lines(segments: Iterable[Segment]) -> list[str]:
+    rows = [
+        ("", f"{segment.start_s:.1f} – {segment.end_s:.1f} s", segment.label, per_cent(segment.probability))
+        for segment in segments
+    ]
+    return aligned(rows)
+
+
+def _class_lines(probabilities: Iterable[tuple[str, float]]) -> list[str]:
+    rows = [("", "", label, f"{100 * value:5.1f} %", "▇" * round(value * _BAR_WIDTH)) for label, value in probabilities]
+    return aligned(rows)
+
+
+def _understood(answer: Classification) -> str:
+    found = answer.input
+    gravity = {True: "with gravity", False: "without gravity", None: "gravity unknown"}[found.gravity]
+    return (
+        f"read as {found.samples} samples in {found.unit} at {found.rate_hz:.1f} Hz ({found.rate_found}), "
+        f"{found.duration_s:.1f} s, {gravity}"
+    )
+
+
+def _model(answer: Classification) -> str:
+    model = answer.model
+    tested = f"test accuracy {per_cent(model.test.accuracy)} (N {model.test.n})" if model.test else "not tested"
+    return f"by {model.name} version {model.version}, trained on {model.dataset} (seed {model.seed}): {tested}"

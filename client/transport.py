@@ -1,0 +1,124 @@
+"""Requests that are sent again when it helps; each creating one carries a key, so that sending it again is safe."""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+
+from client.errors import Refused, Unreachable, refusal
+
+_ATTEMPTS = 5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_LATER = frozenset({429, 502, 503, 504})
+_IN_FLIGHT = "request-in-flight"
+
+# Makes a body anew for each attempt, since a file that was sent is at its end. Gives arguments of httpx.
+Body = Callable[[], Mapping[str, Any]]
+
+
+class Transport:
+    """One connection pool to one service; whatever fails is a `ClientError`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        # A proxy named by the environment is for reaching other machines.
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=not _is_loopback(self.url))
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """Read something; parameters that are None are left out."""
+        return self._send("GET", path, dict, params=_given(parameters))
+
+    def post(self, path: str, body: Body = dict, **parameters: Any) -> httpx.Response:
+        """Create or change something, once, however often it must be sent."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return self._send("POST", path, body, params=_given(parameters), headers=key)
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An answer that arrives bit by bit; it is not asked for again when it breaks."""
+        with self._named_errors(), self._http.stream("GET", path, headers=dict(headers)) as response:
+            if not response.is_success:
+                response.read()
+            _check(response)
+            yield response
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _send(self, method: str, path: str, body: Body, **rest: Any) -> httpx.Response:
+        patience = Patience(attempts=_ATTEMPTS)
+        while True:
+            try:
+                with self._named_errors():
+                    response = self._http.request(method, path, **{**rest, **body()})
+                _check(response)
+            except (Unreachable, Refused) as error:
+                patience.wait_after(error)
+            else:
+                return response
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+
+
+class Patience:
+    """How often something is tried again, and the pauses between: doubling, and spread over many clients."""
+
+    def __init__(self, *, attempts: int) -> None:
+        self._attempts, self._failures = attempts, 0
+
+    def wait_after(self, error: Unreachable | Refused) -> None:
+        """Sleep before another attempt; raises `error` if another would not help or has been made often enough."""
+        self._failures += 1
+        if self._failures == self._attempts or not _may_pass(error):
+            raise error
+        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+        asked_s = error.retry_after_s if isinstance(error, Refused) else 0.0
+        time.sleep(min(max(pause_s, asked_s), _LONGEST_PAUSE_S))
+
+    def renew(self) -> None:
+        """Something arrived, so the failures before are forgotten."""
+        self._failures = 0
+
+
+def _may_pass(error: Unreachable | Refused) -> bool:
+    return isinstance(error, Unreachable) or error.status in _LATER or error.kind == _IN_FLIGHT
+
+
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    try:
+        problem = json.loads(response.content)
+    except ValueError:
+        problem = {}
+    pause = response.headers.get("retry-after", "")
+    raise refusal(
+        response.status_code,
+        problem if isinstance(problem, dict) else {},
+        retry_after_s=float(pause) if pause.isdecimal() else 0.0,
+    )
+
+
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

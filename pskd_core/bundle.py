@@ -1,0 +1,73 @@
+"""What an exported model says about itself: `bundle.json`, beside `model.onnx`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, JsonValue, ValidationError
+
+from pskd_core.config import Frozen, Positive
+from pskd_core.errors import DataError
+
+INFO_FILE = "bundle.json"
+MODEL_FILE = "model.onnx"
+
+
+class Durations(Frozen):
+    """Of the training clips, in seconds."""
+
+    min: Positive
+    median: Positive
+    max: Positive
+
+
+class Figures(Frozen):
+    """What the model reached on the test part of its fold."""
+
+    accuracy: float
+    macro_f1: float
+    n: int
+
+
+class BundleInfo(Frozen):
+    """All that serving must know, and where the model comes from."""
+
+    format: Literal[1] = 1
+    classes: tuple[str, ...] = Field(min_length=2)
+    inputs: tuple[str, ...] = Field(min_length=1, description="streams, three channels each, in the model's order")
+    frames: int = Field(ge=2, description="T, samples of one window")
+    mode: Literal["clip"] = "clip"
+    durations_s: Durations
+    unit: Literal["g"] = "g"
+    gravity: bool = Field(description="whether the training data hold gravity")
+    dataset: str
+    dataset_digest: str
+    # Provenance stays plain data: a bundle must serve on although a later version's spec has other fields.
+    protocol: dict[str, JsonValue]
+    spec: dict[str, JsonValue]
+    seed: int
+    fold: str
+    test: Figures | None
+    parameters: int
+    macs: int
+    opset: int
+    created_by: str
+
+    @classmethod
+    def read(cls, directory: Path) -> "BundleInfo":
+        """Read a bundle's description.
+
+        Raises:
+            DataError: it is missing, or no description of format 1.
+        """
+        file = directory / INFO_FILE
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except OSError as missing:
+            raise DataError(f"not a bundle: it cannot be read ({missing.strerror})", file=file) from missing
+        except ValidationError as invalid:
+            first = invalid.errors()[0]
+            raise DataError(f"{'/'.join(map(str, first['loc']))}: {first['msg']}", file=file) from invalid
+
+    def write(self, directory: Path) -> None:
+        """Write `bundle.json` into an existing folder."""
+        (directory / INFO_FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")

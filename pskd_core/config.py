@@ -1,0 +1,430 @@
+"""The job spec: one frozen object that is the request body, the stored JSON, the MLflow parameters and the argument.
+
+Units stand in the field's name or description. Nothing here imports torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Annotated, Any, Literal, assert_never
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pskd_core.errors import SpecError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+SubjectId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Frozen(BaseModel):
+    """Immutable, closed to unknown fields; numbers may stand where text is meant (subject `1` is `"1"`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+# --- Which recordings train, validate and test --------------------------------------------------------------------
+
+
+class NamedProtocol(Frozen):
+    """A split that the dataset itself defines, such as `cross_subject` or `cross_trial`."""
+
+    kind: Literal["named"] = "named"
+    name: Slug = "cross_subject"
+
+
+class LeaveOneSubjectOut(Frozen):
+    """One fold a subject; a seed's result pools the predictions of all folds."""
+
+    kind: Literal["loso"] = "loso"
+    subjects: tuple[SubjectId, ...] | None = Field(default=None, description="subjects to use; null means all")
+
+
+class SubjectLists(Frozen):
+    """Explicit training and test subjects."""
+
+    kind: Literal["subjects"] = "subjects"
+    train: tuple[SubjectId, ...] = Field(min_length=1)
+    test: tuple[SubjectId, ...] = ()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "SubjectLists":
+        if both := sorted(set(self.train) & set(self.test)):
+            raise ValueError(f"subjects {', '.join(both)} stand in both train and test; each may stand in one only")
+        return self
+
+
+Protocol = Annotated[NamedProtocol | LeaveOneSubjectOut | SubjectLists, Field(discriminator="kind")]
+
+
+class NoValidation(Frozen):
+    """Every training recording trains."""
+
+    kind: Literal["none"] = "none"
+
+
+class ValidationSubjects(Frozen):
+    """These training subjects are held out for validation."""
+
+    kind: Literal["subjects"] = "subjects"
+    subjects: tuple[SubjectId, ...] = Field(min_length=1)
+
+
+class ValidationTrials(Frozen):
+    """These trials of the training part are held out for validation."""
+
+    kind: Literal["trials"] = "trials"
+    trials: tuple[SubjectId, ...] = Field(min_length=1)
+
+
+class InnerLeaveOneSubjectOut(Frozen):
+    """One inner fold a training subject (for `cross_trial`: trial 2), then one refit on all training subjects."""
+
+    kind: Literal["inner_loso"] = "inner_loso"
+
+
+Validation = Annotated[
+    NoValidation | ValidationSubjects | ValidationTrials | InnerLeaveOneSubjectOut, Field(discriminator="kind")
+]
+
+
+# --- Networks -----------------------------------------------------------------------------------------------------
+
+
+class Agcn(Frozen):
+    """Adaptive graph convolutional network over the skeleton (2s-AGCN). Paper: width 64, depth 10."""
+
+    kind: Literal["agcn"] = "agcn"
+    width: int = Field(default=16, ge=4, le=256, description="channels of the first stage; later stages double it")
+    depth: int = Field(default=8, ge=3, le=20, description="blocks in all")
+    temporal_kernel: int = Field(default=9, ge=1, le=31, description="frames; odd")
+    dropout: Fraction = Field(default=0.0, description="before fc0")
+    fusion: Literal["channel"] = Field(default="channel", description="how worn sensors join the graph")
+
+    @field_validator("temporal_kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("temporal_kernel must be odd")
+        return value
+
+
+class ResNet1d(Frozen):
+    """Residual 1-D convolutional network over sensor samples."""
+
+    kind: Literal["resnet1d"] = "resnet1d"
+    width: int = Field(default=32, ge=4, le=512, description="channels of the first stage; later stages double it")
+    blocks: tuple[Annotated[int, Field(ge=1, le=8)], ...] = Field(default=(1, 1, 1), min_length=1, max_length=5)
+    kernel: int = Field(default=7, ge=3, le=31, description="samples; odd")
+    dropout: Fraction = 0.2
+    magnitude: bool = Field(default=False, description="add each sensor's vector magnitude as an input channel")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("kernel must be odd")
+        return value
+
+
+Backbone = Annotated[Agcn | ResNet1d, Field(discriminator="kind")]
+
+
+class Network(Frozen):
+    """A backbone and the dataset's streams it sees."""
+
+    inputs: tuple[Slug, ...] = Field(min_length=1, description="streams of the dataset")
+    backbone: Backbone
+
+    @model_validator(mode="after")
+    def _inputs_fit_backbone(self) -> "Network":
+        if len(set(self.inputs)) != len(self.inputs):
+            raise ValueError("inputs names a stream twice")
+        match self.backbone:
+            case Agcn():
+                if "skeleton" not in self.inputs:
+                    raise ValueError("an agcn backbone needs the `skeleton` stream among its inputs")
+            case ResNet1d():
+                if "skeleton" in self.inputs:
+                    raise ValueError("a resnet1d backbone takes sensor streams only; use agcn for `skeleton`")
+            case _ as never:
+                assert_never(never)
+        return self
+
+
+class Teacher(Network):
+    """A network that guides the student and is not used afterwards."""
+
+    name: Slug
+
+
+# --- The loss (equations (1) to (7)) ------------------------------------------------------------------------------
+
+
+class SoftTarget(Frozen):
+    """L_K, Eq. (2): the student follows the teachers' softened distributions, ungated."""
+
+    teachers: tuple[Slug, ...] | None = Field(default=None, description="which teachers; null means all")
+    reduction: Literal["mean", "sum"] = Field(default="mean", description="over the teachers")
+    temperature_squared: bool = Field(default=True, description="multiply by τ², which keeps gradients' size")
+
+
+class AcsWeighting(Frozen):
+    """ω_k, Eqs. (3) and (4): which teacher a sample follows."""
+
+    kind: Literal["acs"] = "acs"
+    gate: Literal["correct", "loss_per_sample", "loss_batch", "none"] = Field(
+        default="correct",
+        description="a teacher is open if its arg-max is the label; or if its cross-entropy is at most the sample's "
+        "(batch's) L_KD; or always",
+    )
+    select: Literal["soft", "hard"] = "soft"
+    renormalise: bool = Field(default=True, description="weights of the open teachers sum to 1")
+    confidence_temperature: Positive = Field(default=1.0, description="temperature of the cross-entropy in Eq. (3)")
+
+
+class MultiTeacher(Frozen):
+    """L_MK, Eq. (5): the student follows the teachers it chose."""
+
+    target: Literal["soft", "soft_t1", "logits_mse"] = "soft"
+    fallback: Literal["none", "ce"] = Field(
+        default="none", description="`ce` adds a cross-entropy for samples on which no teacher is open"
+    )
+
+
+class FeatureMatch(Frozen):
+    """L_S, Eq. (6): distance between fc0 features."""
+
+    reduction: Literal["mean", "sum"] = Field(default="mean", description="over the feature dimension")
+    gated: bool = Field(default=False, description="weigh each teacher's distance by ω")
+    l2_normalised: bool = False
+
+
+class PskdLoss(Frozen):
+    """L = CE + α L_K + β L_MK + γ L_S, Eqs. (1) and (7)."""
+
+    kind: Literal["pskd"] = "pskd"
+    alpha: NonNegative = 0.5
+    beta: NonNegative = 0.5
+    gamma: NonNegative = 1.0
+    temperature: Positive = Field(default=4.0, description="τ of Eqs. (2) and (5)")
+    soft_target: SoftTarget = SoftTarget()
+    weighting: AcsWeighting = AcsWeighting()
+    multi_teacher: MultiTeacher = MultiTeacher()
+    feature: FeatureMatch = FeatureMatch()
+
+
+class Progressive(Frozen):
+    """Rounds: teachers train `epochs_per_round` epochs, then, frozen, guide the student for as many."""
+
+    kind: Literal["progressive"] = "progressive"
+    epochs_per_round: int = Field(default=1, ge=1, le=1000, description="n of PSKD(n)")
+
+
+class PerStep(Frozen):
+    """The student follows after every teacher step, on the same batch and view."""
+
+    kind: Literal["per_step"] = "per_step"
+    pull: NonNegative = Field(default=0.0, description="λ, the pull of the teacher toward the student")
+
+
+class FrozenTeachers(Frozen):
+    """Teachers train to their end, then the student is distilled: the student baseline of Figure 5."""
+
+    kind: Literal["frozen"] = "frozen"
+
+
+Schedule = Annotated[Progressive | PerStep | FrozenTeachers, Field(discriminator="kind")]
+
+
+class NoTeachers(Frozen):
+    """The student learns from labels alone."""
+
+    kind: Literal["none"] = "none"
+
+
+class Distill(Frozen):
+    """The student learns from labels and from one or more teachers."""
+
+    kind: Literal["distill"] = "distill"
+    teachers: tuple[Teacher, ...] = Field(
+        default=(
+            Teacher(name="skeleton", inputs=("skeleton",), backbone=Agcn()),
+            Teacher(name="fusion", inputs=("skeleton", "accelerometer"), backbone=Agcn()),
+        ),
+        min_length=1,
+        max_length=8,
+    )
+    loss: PskdLoss = PskdLoss()
+    schedule: Schedule = Progressive()
+
+    @model_validator(mode="after")
+    def _names(self) -> "Distill":
+        names = [teacher.name for teacher in self.teachers]
+        if len(set(names)) != len(names):
+            raise ValueError("two teachers have the same name")
+        if unknown := set(self.loss.soft_target.teachers or ()) - set(names):
+            raise ValueError(f"loss.soft_target.teachers names unknown teachers: {', '.join(sorted(unknown))}")
+        return self
+
+
+Method = Annotated[NoTeachers | Distill, Field(discriminator="kind")]
+
+
+# --- Preprocessing, augmentation, training ------------------------------------------------------------------------
+
+
+class Preprocess(Frozen):
+    """Every trial is stretched to a fixed number of samples in each modality, by relative time."""
+
+    skeleton_frames: int = Field(default=64, ge=16, le=512, description="T of the graph networks")
+    sensor_frames: int = Field(default=128, ge=16, le=2048, description="T of the sensor networks")
+
+
+class Augment(Frozen):
+    """Random views of a training clip; both modalities of a trial share one draw of time. 0 switches a part off."""
+
+    sensor_rotation_deg: NonNegative = Field(default=10.0, le=45, description="standard deviation; gravity is kept")
+    skeleton_rotation_deg: NonNegative = Field(default=15.0, le=180, description="± about the vertical, uniform")
+    scale_sd: NonNegative = Field(default=0.1, le=0.5, description="standard deviation of a factor on amplitudes")
+    time_warp: NonNegative = Field(default=0.2, le=0.8, description="largest relative change of local speed")
+    time_crop: NonNegative = Field(default=0.1, le=0.5, description="largest fraction cut from the clip's ends")
+    sensor_noise_sd: NonNegative = Field(default=0.03, le=1, description="in standard deviations of the channel")
+    joint_noise_m: NonNegative = Field(default=0.005, le=0.2, description="metres, standard deviation")
+
+
+class Optim(Frozen):
+    """AdamW with linear warm-up and cosine decay over the network's own steps."""
+
+    learning_rate: Positive = Field(default=2e-3, le=1.0)
+    weight_decay: NonNegative = Field(default=1e-2, le=1.0)
+    warmup_epochs: NonNegative = Field(default=3.0, le=1000)
+    gradient_clip_norm: Positive | None = 5.0
+
+
+class Training(Frozen):
+    """How long and how the networks are trained."""
+
+    epochs: int = Field(default=60, ge=1, le=10_000, description="of each network")
+    batch_size: int = Field(default=32, ge=8, le=4096)
+    label_smoothing: Fraction = 0.1
+    teacher: Optim = Optim()
+    student: Optim = Optim()
+    ema_decay: Fraction | None = Field(default=0.99, description="averaged weights for evaluation and export")
+    threads: int = Field(default=1, ge=1, le=256, description="torch threads; part of what makes bits repeat")
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class Resources(Frozen):
+    """Where a run may execute; never part of what is compared."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class JobSpec(Frozen):
+    """What to train and how it is judged."""
+
+    name: str = Field(default="", max_length=200)
+    dataset: str | None = Field(
+        default=None,
+        max_length=200,
+        description="id or name of an imported dataset; the command line takes `--data` instead",
+    )
+    protocol: Protocol = NamedProtocol()
+    validation: Validation = NoValidation()
+    test: Literal["report", "none"] = Field(default="report", description="`none` never touches the test part")
+    method: Method = Distill()
+    student: Network = Network(inputs=("accelerometer",), backbone=ResNet1d())
+    feature_dim: int = Field(default=128, ge=8, le=4096, description="D, width of every network's fc0")
+    preprocess: Preprocess = Preprocess()
+    augment: Augment = Augment()
+    training: Training = Training()
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(0,), min_length=1, max_length=100)
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "JobSpec":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds names a seed twice")
+        if isinstance(self.method, Distill) and "skeleton" in self.student.inputs:
+            raise ValueError("a distilled student takes worn sensors only; method `none` may take `skeleton`")
+        if self.test == "none" and isinstance(self.validation, NoValidation):
+            raise ValueError("test `none` needs a validation part, or nothing is measured")
+        return self
+
+    @property
+    def networks(self) -> dict[str, Network]:
+        """Every network of the job by name; the evaluated one is `student`."""
+        teachers = self.method.teachers if isinstance(self.method, Distill) else ()
+        return {teacher.name: teacher for teacher in teachers} | {"student": self.student}
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The dataset's streams that any network reads, sorted."""
+        return tuple(sorted({stream for network in self.networks.values() for stream in network.inputs}))
+
+
+# What does not change a result, or is compared by content instead (the dataset).
+_NOT_COMPARED = frozenset({"name", "dataset", "seeds", "resources"})
+
+
+def configuration_hash(spec: JobSpec) -> str:
+    """SHA-256 (hex) of the canonical spec without name, dataset, seeds and resources."""
+    canonical = spec.model_dump(mode="json", exclude=set(_NOT_COMPARED))
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# --- Presets ------------------------------------------------------------------------------------------------------
+
+
+def preset_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("pskd_core") / "presets"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """A recipe as plain data; it names no dataset, split or seed.
+
+    Raises:
+        SpecError: no preset has that name.
+    """
+    if name not in preset_names():
+        raise SpecError(f"no preset is called {name!r}; there are {', '.join(preset_names())}", pointer="/preset")
+    text = (resources.files("pskd_core") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overrides` laid over it; a mapping of another `kind` replaces the old one whole."""
+    merged = dict(base)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        same_kind = (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("kind", old.get("kind")) == old.get("kind")
+        )
+        merged[key] = merge(old, value) if same_kind else value  # type: ignore[arg-type]
+    return merged
+
+
+def parse_spec(data: Mapping[str, Any]) -> JobSpec:
+    """A checked spec from plain data, with `preset` resolved and the rest laid over it.
+
+    Raises:
+        SpecError: a field is unknown or wrong; `errors` lists JSON pointers and messages.
+    """
+    fields = dict(data)
+    preset = fields.pop("preset", None)
+    if preset is not None:
+        fields = merge(load_preset(str(preset)), fields)
+    try:
+        return JobSpec.model_validate(fields)
+    except ValidationError as invalid:
+        raise SpecError.from_validation(invalid) from invalid

@@ -1,0 +1,101 @@
+"""Recordings in array files: NumPy's `.npy` and `.npz`, MATLAB's `.mat`. Nothing is ever unpickled."""
+
+import io
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pskd_core.data.mat import read_mat
+from pskd_core.data.problems import finite_float32
+from pskd_core.data.series import Series
+from pskd_core.data.source import UNREADABLE, read_member
+from pskd_core.errors import DataError
+
+_MOST_BYTES = 1 << 29  # 24 hours at 100 Hz are 200 MiB
+_NAMES = ("d_iner", "accelerometer", "acc")
+_UTD_RATE_HZ = 50.0
+
+# https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3
+_NPY_HEAD = re.compile(rb"\x93NUMPY(?:\x01.(..)|[\x02\x03].(....))", re.DOTALL)
+_NPY_SHAPE = re.compile(
+    rb"\{'descr': *'(?P<dtype>[<>=|]?[fiu]\d)', *'fortran_order': *(?P<fortran>True|False), *"
+    rb"'shape': *\((?P<shape>[\d, ]{0,99})\),? *\}\s*"
+)
+
+AnyArray = npt.NDArray[Any]
+
+
+def read_npy(data: bytes, *, file: str | None) -> Series:
+    """One array of samples."""
+    return _series({"the array": _parse_npy(data, file)}, file)
+
+
+def read_npz(data: bytes, *, file: str | None) -> Series:
+    """The array `accelerometer` or `acc`, or the only one of fitting shape."""
+    arrays: dict[str, AnyArray] = {}
+    left = _MOST_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in filter(_is_array, archive.infolist()):
+                content = read_member(archive, member, left)
+                left -= len(content)
+                if left < 0:
+                    raise DataError(f"it inflates to more than {_MOST_BYTES} bytes", file=file)
+                arrays[member.filename.removesuffix(".npy")] = _parse_npy(content, file)
+    except UNREADABLE as broken:
+        raise DataError(f"a damaged .npz file ({broken})", file=file) from broken
+    return _series(arrays, file)
+
+
+def read_mat_recording(data: bytes, *, file: str | None) -> Series:
+    """UTD-MHAD's `d_iner`, or the only array of fitting shape."""
+    return _series(read_mat(data, file=file or "the .mat file", most_bytes=_MOST_BYTES), file)
+
+
+def _is_array(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith(".npy")
+
+
+def _parse_npy(data: bytes, file: str | None) -> AnyArray:
+    """A view of the bytes: nothing is evaluated, copied or allocated on the word of the header."""
+    head = _NPY_HEAD.match(data)
+    length = int.from_bytes(head[1] or head[2], "little") if head else 0
+    said = _NPY_SHAPE.fullmatch(data[head.end() : head.end() + length]) if head else None
+    if head is None or said is None:
+        detail = "not one plain array of numbers, or damaged; pickled objects are never loaded"
+        raise DataError(detail, file=file)
+    shape = tuple(int(size) for size in said["shape"].split(b",") if size.strip())
+    try:
+        values = np.frombuffer(data, said["dtype"].decode(), math.prod(shape), head.end() + length)
+    except (ValueError, TypeError, OverflowError) as broken:
+        raise DataError(f"a damaged .npy file ({broken})", file=file) from broken
+    return values.reshape(shape, order="F" if said["fortran"] == b"True" else "C")
+
+
+def _series(arrays: Mapping[str, AnyArray], file: str | None) -> Series:
+    name = _chosen(arrays, file)
+    values = finite_float32(arrays[name].astype(np.float64), tuple("123456"), file=file)
+    axes = values[:, :3].astype(np.float64)
+    columns = tuple(f"{name} column {number}" for number in (1, 2, 3))
+    if name == "d_iner":
+        return Series(axes, columns, unit="g", rate_hz=_UTD_RATE_HZ)
+    six = ("six columns: the first three were taken as the accelerometer",) if values.shape[1] == 6 else ()
+    return Series(axes, columns, warnings=six)
+
+
+def _chosen(arrays: Mapping[str, AnyArray], file: str | None) -> str:
+    fitting = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[1] in (3, 6)]
+    if known := [name for name in _NAMES if name in fitting]:
+        return known[0]
+    if len(fitting) == 1:
+        return fitting[0]
+    held = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing numeric"
+    remedy = "store one array of shape (samples, 3), or call it `accelerometer`"
+    raise DataError(
+        f"{len(fitting)} arrays of shape (samples, 3) or (samples, 6); it holds {held}; {remedy}", file=file
+    )

@@ -1,0 +1,142 @@
+"""From what a user holds to a columnar dataset, with a report of what was understood and what is wrong."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from pskd_core.config import Frozen
+from pskd_core.data.columnar import Dataset, DatasetInfo, NamedSplit, Recording, RecordingMeta, write_dataset
+from pskd_core.data.problems import Problem
+from pskd_core.data.source import SourceFiles, open_source
+from pskd_core.data.synthetic import SyntheticSource, generate
+from pskd_core.data.utd_mhad import is_utd_mhad, read_utd_mhad
+from pskd_core.errors import DataError
+
+
+class Spread(Frozen):
+    """Smallest, middle and largest of a quantity over the recordings."""
+
+    min: float
+    median: float
+    max: float
+
+
+class StreamReport(Frozen):
+    """How much of one stream there is."""
+
+    recordings: int
+    samples: Spread
+    rate_hz: Spread
+
+
+class ProtocolReport(Frozen):
+    """Recordings on either side of a split, and which of its subjects or trials are absent."""
+
+    train: int
+    test: int
+    missing: tuple[str, ...] = Field(description="such as `subject 2`")
+
+
+class ImportReport(Frozen):
+    """What an import found."""
+
+    name: str
+    layout: str
+    recordings: int
+    classes: dict[str, int] = Field(description="recordings of each class")
+    subjects: dict[str, int] = Field(description="recordings of each subject")
+    protocols: dict[str, ProtocolReport]
+    streams: dict[str, StreamReport]
+    duration_s: Spread
+    problems: tuple[Problem, ...]
+    digest: str
+
+
+def import_dataset(source: Path | SyntheticSource, destination: Path) -> ImportReport:
+    """Write the dataset that `source` (a folder, a zip, or a recipe) holds to `destination`, whole or not at all.
+
+    Raises:
+        DataError: the layout is not recognised, no recording is usable, or `destination` exists.
+    """
+    with _opened(source) as (info, recordings, problems):
+        try:
+            dataset = write_dataset(destination, info, recordings)
+        except DataError as error:
+            faults = "; ".join(problem.detail for problem in problems if problem.severity == "error")
+            raise DataError(f"nothing was imported: {error}{'; ' if faults else ''}{faults[:2000]}") from error
+    return _report(dataset, problems)
+
+
+Opened = tuple[DatasetInfo, Iterator[Recording], list[Problem]]
+
+
+@contextmanager
+def _opened(source: Path | SyntheticSource) -> Iterator[Opened]:
+    if isinstance(source, SyntheticSource):
+        yield *generate(source), []
+        return
+    with open_source(source) as files:
+        yield _read(files)
+
+
+def _read(files: SourceFiles) -> Opened:
+    """Recognise the layout by what the files are called, wherever they lie."""
+    if is_utd_mhad(files):
+        return read_utd_mhad(files)
+    names = ", ".join(files.names[:5]) or "nothing"
+    raise DataError(
+        "no known layout; looked for UTD-MHAD (files such as Inertial/a1_s1_t1_inertial.mat and "
+        f"Skeleton/a1_s1_t1_skeleton.mat, in any folder) and found {len(files.names)} files: {names}",
+        file=files.place,
+    )
+
+
+def _report(dataset: Dataset, problems: Iterable[Problem]) -> ImportReport:
+    info, metas = dataset.info, dataset.recordings
+    labels = Counter(meta.label for meta in metas)
+    return ImportReport(
+        name=info.name,
+        layout=info.layout,
+        recordings=len(metas),
+        classes={name: labels[label] for label, name in enumerate(info.classes)},
+        subjects=dict(sorted(Counter(meta.subject for meta in metas).items())),
+        protocols={name: _protocol_report(split, metas) for name, split in info.protocols.items()},
+        streams={name: report for name in info.streams if (report := _stream_report(name, metas))},
+        duration_s=_spread([meta.duration_s for meta in metas]),
+        problems=(*problems, *_absent_classes(info, labels)),
+        digest=dataset.digest,
+    )
+
+
+def _protocol_report(split: NamedSplit, metas: Iterable[RecordingMeta]) -> ProtocolReport:
+    groups = Counter(meta.subject if split.by == "subject" else meta.trial for meta in metas)
+    return ProtocolReport(
+        train=sum(groups[name] for name in split.train),
+        test=sum(groups[name] for name in split.test),
+        missing=tuple(f"{split.by} {name}" for name in (*split.train, *split.test) if not groups[name]),
+    )
+
+
+def _stream_report(name: str, metas: Iterable[RecordingMeta]) -> StreamReport | None:
+    having = [meta for meta in metas if name in meta.streams]
+    if not having:
+        return None
+    return StreamReport(
+        recordings=len(having),
+        samples=_spread([meta.streams[name][1] for meta in having]),
+        rate_hz=_spread([meta.rate_hz(name) for meta in having]),
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    lowest, middle, highest = np.quantile(values, (0, 0.5, 1)).round(6).tolist()
+    return Spread(min=lowest, median=middle, max=highest)
+
+
+def _absent_classes(info: DatasetInfo, labels: Counter[int]) -> Iterator[Problem]:
+    if absent := [name for label, name in enumerate(info.classes) if not labels[label]]:
+        yield Problem(severity="warning", detail=f"no recording of class {', '.join(absent)}")

@@ -1,0 +1,99 @@
+"""From a recording's samples to a network's fixed-size input: the one preprocessing of training and of serving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from pskd_core.data.columnar import SkeletonInfo
+from pskd_core.errors import DataError
+from pskd_core.shapes import FloatArray, IntArray
+
+
+def stretch(values: FloatArray, frames: int) -> FloatArray:
+    """Resample a series to `frames` samples, evenly spaced over its relative time, by linear interpolation.
+
+    First and last sample stay what they are, and a series that already has `frames` samples comes back bit by bit.
+    There is no anti-aliasing filter: human movement lies below some 10 Hz and clips are shortened by a factor of
+    about 2.5 at most, while a filter as wide as the clip is long would treat slow and fast trials differently.
+
+    Args:
+        values: (n, …), any number of trailing axes, n ≥ 1.
+        frames: T.
+
+    Returns:
+        (T, …).
+
+    Raises:
+        DataError: there is no sample.
+    """
+    stretched: FloatArray = stretch_windows(values, [0], len(values), frames)[0]
+    return stretched
+
+
+def stretch_windows(values: FloatArray, starts: Sequence[int], length: int, frames: int) -> FloatArray:
+    """`stretch` of the windows `values[start : start + length]`, all in one gather.
+
+    Returns:
+        (number of starts, T, …), bit for bit what `stretch` gives for each window alone.
+    """
+    if length < 1:
+        raise DataError("there is no sample to resample")
+    left, weight = _grid(length, frames)
+    first = np.asarray(starts)[:, None] + left  # (windows, T)
+    weight = weight.reshape(-1, *[1] * (values.ndim - 1))
+    low, high = values.take(first, axis=0), values.take(first + min(1, length - 1), axis=0)
+    return np.asarray(low * (1 - weight) + high * weight, np.float32)
+
+
+@lru_cache(maxsize=1024)
+def _grid(length: int, frames: int) -> tuple[IntArray, FloatArray]:
+    """Left neighbour of each frame and weight of its right one; kept, since lengths repeat and requests are many."""
+    position = np.linspace(0, length - 1, frames)
+    left = np.minimum(position.astype(np.int64), max(length - 2, 0))
+    weight = (position - left).astype(np.float32)
+    left.flags.writeable = weight.flags.writeable = False
+    return left, weight
+
+
+def prepare_sensor(values: FloatArray, frames: int) -> FloatArray:
+    """A sensor's clip (n, 3) as a network's input (3, T), in the sensor's own unit."""
+    return np.ascontiguousarray(stretch(values, frames).T)
+
+
+def prepare_skeleton(values: FloatArray, info: SkeletonInfo, frames: int) -> FloatArray:
+    """A skeleton's clip (F, V, dims) as a network's input (3, T, V), in the dataset's own unit.
+
+    The whole clip is moved so that the centre joint's median position is the origin: where the person stands in the
+    room is no part of an action, and a median, unlike the first frame, cannot be spoilt by one badly tracked frame.
+    Movement through the room, size and facing are kept. A flat skeleton gets a depth of 0.
+    """
+    centred = values - np.median(values[:, info.centre], axis=0).astype(np.float32)
+    clip = np.zeros((3, frames, values.shape[1]), np.float32)
+    clip[: info.dims] = stretch(centred, frames).transpose(2, 0, 1)
+    return clip
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRule:
+    """What the training clips say about how much time one prediction covers."""
+
+    longest_s: float
+    median_s: float
+
+
+def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule) -> list[tuple[int, int]]:
+    """The half-open sample ranges that are classified, all of one length.
+
+    A recording no longer than the longest training clip is one window, as every training clip is. A longer one is
+    cut into windows of the median training duration, half overlapping, the last one flush with the end.
+    """
+    # One sample of tolerance: a rate that was measured from time stamps must not cut the longest training clip.
+    if n_samples <= rule.longest_s * rate_hz + 1:
+        return [(0, n_samples)]
+    length = min(max(round(rule.median_s * rate_hz), 2), n_samples)
+    starts = list(range(0, n_samples - length + 1, max(length // 2, 1)))
+    if starts[-1] + length < n_samples:
+        starts.append(n_samples - length)
+    return [(start, start + length) for start in starts]

@@ -1,0 +1,166 @@
+"""One accelerometer recording as somebody holds it: what it says, in g and at a constant rate."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, assert_never
+
+import numpy as np
+
+from pskd_core.data.arrays import read_mat_recording, read_npy, read_npz
+from pskd_core.data.series import Array, Even, Series, Unit, evenly
+from pskd_core.data.tables import read_table
+from pskd_core.errors import DataError
+from pskd_core.shapes import FloatArray
+
+STANDARD_GRAVITY = 9.80665  # m/s² in one g
+_ASSUMED_RATE_HZ = 50.0
+_FEWEST_SAMPLES = 16
+_LOW_RATE_HZ = 15.0
+_LARGEST_G = 20.0  # beyond what wrist sensors measure
+_MOST_USUAL = 40.0  # in m/s², of the usual magnitude
+
+Format = Literal["npy", "npz", "mat", "text"]
+RateFound = Literal["timestamps", "stated", "assumed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SensorRecording:
+    """Samples and how they were understood."""
+
+    values_g: FloatArray  # (n, 3)
+    rate_hz: float
+    rate_found: RateFound
+    unit: Unit  # of the file
+    columns: tuple[str, ...]  # taken as x, y and z
+    time_column: str | None
+    gravity: bool | None  # whether the samples hold it; none: cannot be told
+    gaps: tuple[tuple[float, float], ...]  # (start, end) in seconds
+    repairs: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Every sample stands for one sampling period."""
+        return len(self.values_g) / self.rate_hz
+
+
+def read_recording(
+    data: bytes | Path, *, filename: str | None = None, rate_hz: float | None = None, unit: Unit | None = None
+) -> SensorRecording:
+    """Read a CSV or TSV table, `.npy`, `.npz` or `.mat`; the content tells which.
+
+    Args:
+        data: the content, or the file that holds it.
+        filename: for messages only.
+        rate_hz: samples a second, if the caller knows; a time column is then not looked at.
+        unit: of the values, if the caller knows.
+
+    Raises:
+        DataError: it is none of these, or has no three finite axes; names row (from 1) and column where it can.
+    """
+    file = filename or (data.name if isinstance(data, Path) else None)
+    if rate_hz is not None and not 1 <= rate_hz <= 10_000:
+        raise DataError(f"a rate of {rate_hz} Hz cannot be; state 1 to 10000", file=file)
+    series = _read(data.read_bytes() if isinstance(data, Path) else data, file, with_time=rate_hz is None)
+    _refuse_useless(series, file)
+    even, rate_found, rate_doubts = _sampling(series, rate_hz, file)
+    unit, unit_doubts = _unit(series, unit, file)
+    values_g = even.values / (STANDARD_GRAVITY if unit == "m/s^2" else 1.0)
+    return SensorRecording(
+        values_g=values_g.astype(np.float32),
+        rate_hz=even.rate_hz,
+        rate_found=rate_found,
+        unit=unit,
+        columns=series.columns,
+        time_column=series.time_column,
+        gravity=_gravity(values_g),
+        gaps=even.gaps,
+        repairs=even.repairs,
+        warnings=(*series.warnings, *unit_doubts, *rate_doubts, *_doubts(even.rate_hz, values_g)),
+    )
+
+
+def _read(data: bytes, file: str | None, *, with_time: bool) -> Series:
+    match _format(data):
+        case "npy":
+            return read_npy(data, file=file)
+        case "npz":
+            return read_npz(data, file=file)
+        case "mat":
+            return read_mat_recording(data, file=file)
+        case "text":
+            return read_table(_decoded(data, file), file=file, with_time=with_time)
+        case _ as never:
+            assert_never(never)
+
+
+def _format(data: bytes) -> Format:
+    """By content: names of uploads are often wrong."""
+    if data.startswith(b"\x93NUMPY"):
+        return "npy"
+    if data.startswith(b"PK\x03\x04"):
+        return "npz"
+    if data.startswith(b"\x89HDF") or (data.startswith(b"MATLAB") and data[126:128] in (b"IM", b"MI")):
+        return "mat"
+    return "text"
+
+
+def _decoded(data: bytes, file: str | None) -> str:
+    """Text with one kind of line end."""
+    try:
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")  # old loggers: ², µ and °
+    if re.search(r"[\0-\x08\x0e-\x1f]", text[:4096]):
+        raise DataError("not a recording: neither text (CSV, TSV) nor .npy, .npz or .mat", file=file)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _refuse_useless(series: Series, file: str | None) -> None:
+    if (samples := len(series.values)) < _FEWEST_SAMPLES:
+        detail = f"{samples} samples are too few to classify; at least {_FEWEST_SAMPLES} are needed"
+        raise DataError(detail, file=file)
+    if not series.values.any():
+        raise DataError("every value is 0; this is no accelerometer at work", file=file)
+
+
+def _sampling(series: Series, rate_hz: float | None, file: str | None) -> tuple[Even, RateFound, tuple[str, ...]]:
+    """Samples at a constant rate, how the rate was found, and a warning if it is a guess."""
+    if rate_hz is not None:
+        return Even(series.values, rate_hz), "stated", ()
+    if series.time_s is not None:
+        return evenly(series.values, series.time_s, file=file), "timestamps", ()
+    if series.rate_hz is not None:
+        return Even(series.values, series.rate_hz), "assumed", ()
+    guess = f"no times and no rate are given; {_ASSUMED_RATE_HZ:.0f} Hz was assumed"
+    return Even(series.values, _ASSUMED_RATE_HZ), "assumed", (guess,)
+
+
+def _unit(series: Series, stated: Unit | None, file: str | None) -> tuple[Unit, tuple[str, ...]]:
+    """The unit, and a warning if only the size of the values tells it."""
+    if known := stated or series.unit:
+        return known, ()
+    usual = float(np.median(np.linalg.norm(series.values, axis=1)))
+    if usual > _MOST_USUAL:
+        detail = f"values of about {usual:.3g} are neither g nor m/s²; convert them, or state the unit"
+        raise DataError(detail, file=file)
+    # At rest it is 1 g or 9.8 m/s²; half of all samples above 4 g is no human movement.
+    guess: Unit = "m/s^2" if usual > 4 else "g"
+    return guess, (f"no unit is given; values of about {usual:.3g} were taken as {guess}",)
+
+
+def _gravity(values_g: Array) -> bool | None:
+    """Whether the usual magnitude is that of gravity, or of none at all."""
+    usual = float(np.median(np.linalg.norm(values_g, axis=1)))
+    return True if 0.7 < usual < 1.5 else False if usual < 0.4 else None
+
+
+def _doubts(rate_hz: float, values_g: Array) -> Iterator[str]:
+    if rate_hz < _LOW_RATE_HZ:
+        yield f"{rate_hz:.3g} samples a second are few for a movement of the arm"
+    if (largest := float(np.abs(values_g).max())) > _LARGEST_G:
+        yield f"values reach {largest:.0f} g, more than such sensors measure"

@@ -1,0 +1,86 @@
+"""Readings as a file holds them, and their way onto an even time grid."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pskd_core.errors import DataError
+
+Array = npt.NDArray[np.float64]
+Unit = Literal["g", "m/s^2"]
+
+# Clocks that deviate from an even grid by less than this share of a sample are taken as even: their digits are rounded.
+_EVEN = 0.1
+_GAP_STEPS, _GAP_S = 5, 0.2  # a pause this many usual steps long, and at least this long, is a gap
+_MOST_FILLED = 4  # grid samples per sample read, beyond which a recording is mostly gap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What a format's reader found. Values are finite."""
+
+    values: Array  # (n, 3)
+    columns: tuple[str, ...]  # where x, y and z were taken from
+    unit: Unit | None = None  # as the file says
+    time_s: Array | None = None  # (n,)
+    time_column: str | None = None
+    rate_hz: float | None = None  # as the format defines
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Even:
+    """Samples at a constant rate, and what was done to get there."""
+
+    values: Array
+    rate_hz: float
+    gaps: tuple[tuple[float, float], ...] = ()  # (start, end) in seconds from the first sample
+    repairs: tuple[str, ...] = ()
+
+
+def evenly(values: Array, time_s: Array, *, file: str | None) -> Even:
+    """Put samples (n, 3) at their times onto an even grid: sorted, one a time, linear between neighbours.
+
+    Raises:
+        DataError: the times do not tell the samples' places, or are mostly gap.
+    """
+    values, time_s, repairs = _in_order(values, time_s, file)
+    step = np.diff(time_s)
+    pause = step > max(_GAP_STEPS * float(np.median(step)), _GAP_S)
+    rate_hz = float((~pause).sum() / step[~pause].sum())
+    if not 1 <= rate_hz <= 10_000:
+        raise DataError(
+            f"the times mean {rate_hz:.3g} samples a second; check their unit, or state the rate", file=file
+        )
+    elapsed = time_s - time_s[0]
+    samples = round(elapsed[-1] * rate_hz) + 1
+    if samples > _MOST_FILLED * len(values):
+        raise DataError(
+            f"{len(values)} samples lie scattered over {elapsed[-1]:.0f} s; cut the recording up", file=file
+        )
+    gaps = tuple((round(elapsed[i], 3), round(elapsed[i + 1], 3)) for i in np.flatnonzero(pause).tolist())
+    if gaps:
+        repairs.append(f"{len(gaps)} gaps were bridged by straight lines, the longest of {step.max():.2f} s")
+    if not gaps and np.abs(elapsed * rate_hz - np.arange(len(elapsed))).max() < _EVEN:
+        return Even(values, rate_hz, gaps, tuple(repairs))
+    grid_s = np.arange(samples) / rate_hz
+    resampled = np.stack([np.interp(grid_s, elapsed, column) for column in values.T], axis=1)
+    return Even(resampled, rate_hz, gaps, (*repairs, "uneven times were resampled to a constant rate"))
+
+
+def _in_order(values: Array, time_s: Array, file: str | None) -> tuple[Array, Array, list[str]]:
+    """Samples sorted by time, the first of those that share one."""
+    repairs: list[str] = []
+    if backwards := int((np.diff(time_s) < 0).sum()):
+        order = np.argsort(time_s, kind="stable")
+        values, time_s = values[order], time_s[order]
+        repairs.append(f"times ran backwards {backwards} times; the samples were sorted")
+    fresh = np.diff(time_s, prepend=-np.inf) > 0
+    if repeated := int((~fresh).sum()):
+        if 2 * repeated > len(time_s):
+            detail = f"{repeated} of {len(time_s)} samples repeat another's time; give finer times or state the rate"
+            raise DataError(detail, file=file)
+        repairs.append(f"{repeated} samples that repeated another's time were left out")
+    return values[fresh], time_s[fresh], repairs

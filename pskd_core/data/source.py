@@ -1,0 +1,74 @@
+"""The files of a dataset as a user holds it: a folder or one zip, read member by member and never unpacked."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from pskd_core.errors import DataError
+
+# All that `zipfile` raises on a damaged, encrypted or foreign archive (NotImplementedError is a RuntimeError).
+UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
+class SourceFiles:
+    """Relative names, sorted, and a bounded way to read each. Names are only keys: nothing is written under them."""
+
+    def __init__(self, place: Path, readers: Mapping[str, Callable[[int], bytes]]) -> None:
+        self.place = place
+        self.names = tuple(sorted(readers))
+        self._readers = readers
+
+    def read(self, name: str, *, most_bytes: int) -> bytes:
+        """The content of one file.
+
+        Raises:
+            DataError: it is larger than `most_bytes`, damaged, encrypted or cannot be read.
+        """
+        try:
+            data = self._readers[name](most_bytes)
+        except UNREADABLE as broken:
+            raise DataError(f"cannot be read ({broken})", file=name) from broken
+        if len(data) > most_bytes:
+            raise DataError(f"larger than the {most_bytes} bytes that such a file may have", file=name)
+        return data
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[SourceFiles]:
+    """The files below a folder, or within a zip.
+
+    Raises:
+        DataError: there is nothing, or a file that is no zip.
+    """
+    if path.is_dir():
+        yield SourceFiles(path, {name: partial(_read_file, path / name) for name in _names_below(path)})
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except UNREADABLE as broken:
+        raise DataError(f"neither a folder nor a readable zip ({broken})", file=path) from broken
+    with archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        yield SourceFiles(path, {member.filename: partial(read_member, archive, member) for member in members})
+
+
+def _names_below(folder: Path) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+
+
+def _read_file(path: Path, most_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most_bytes + 1)
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int) -> bytes:
+    """At most `most_bytes` + 1 bytes of a zip's member."""
+    if member.compress_type not in _COMPRESSION:
+        raise ValueError("its compression is neither `stored` nor `deflate`")
+    # read(n) inflates no more than n bytes, whatever size the member claims.
+    with archive.open(member) as file:
+        return file.read(most_bytes + 1)

@@ -1,0 +1,199 @@
+"""Which recordings train, validate and test in each fold of a job; nothing here reads a sample."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, assert_never
+
+from pskd_core.config import (
+    Distill,
+    InnerLeaveOneSubjectOut,
+    JobSpec,
+    LeaveOneSubjectOut,
+    NamedProtocol,
+    Network,
+    NoValidation,
+    SubjectLists,
+    ValidationSubjects,
+    ValidationTrials,
+)
+from pskd_core.data.columnar import DatasetInfo, RecordingMeta
+from pskd_core.errors import ProtocolError, SpecError
+
+By = Literal["subject", "trial"]
+Indices = tuple[int, ...]
+Recordings = Sequence[RecordingMeta]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Indices into the dataset's recordings; the three parts are sorted and disjoint."""
+
+    name: str
+    train: Indices
+    validation: Indices
+    test: Indices
+
+
+def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tuple[Fold, ...]:
+    """The folds of a job, in the order in which they run.
+
+    A protocol gives one fold `all`, or one `loso:<subject>` for each subject. `inner_loso` puts in its place one
+    `inner:<subject>` for each training subject (`inner:trial<last>` if the dataset splits by trial), which tests
+    nothing, and, if there is a test part, a `refit` that trains on all of them and validates nothing; under `loso`
+    their names nest, as in `loso:3/inner:1`.
+
+    The training and validation parts hold recordings that have every stream any network of the job reads. The test
+    part is decided by the student's inputs alone, so that adding a teacher never changes what is tested.
+
+    Raises:
+        SpecError: the spec names a stream, protocol or validation part that is not there.
+        ProtocolError: subjects, trials or classes have no recording; `missing` names them.
+    """
+    _check_names(spec, info)
+    outer_folds = _outer_folds(spec, info, recordings)
+    folds = tuple(fold for outer in outer_folds for fold in _with_validation(spec, info, recordings, outer))
+    for fold in folds:
+        _check_training_part(fold, info, recordings)
+    return folds
+
+
+def complete(recordings: Recordings, indices: Iterable[int], streams: Iterable[str]) -> Indices:
+    """Those of `indices` whose recording has every one of `streams`; how many fall away is what a report says."""
+    needed = set(streams)
+    return tuple(index for index in indices if needed <= recordings[index].streams.keys())
+
+
+def natural_key(text: str) -> tuple[int | str, ...]:
+    """Sort key that puts subject 2 before subject 10."""
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", text)))
+
+
+def _outer_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> list[Fold]:
+    """What the protocol says, still without validation."""
+    match spec.protocol:
+        case NamedProtocol(name=name):
+            split = info.protocols[name]
+            return [_outer_fold("all", spec, recordings, by=split.by, train=split.train, test=split.test)]
+        case SubjectLists(train=train, test=test):
+            return [_outer_fold("all", spec, recordings, by="subject", train=train, test=test)]
+        case LeaveOneSubjectOut(subjects=chosen):
+            trainable = complete(recordings, range(len(recordings)), spec.streams)
+            subjects = sorted(set(chosen or _values(recordings, "subject", trainable)), key=natural_key)
+            if len(subjects) < 2:
+                raise ProtocolError(f"leave-one-subject-out needs two subjects; there is {len(subjects)}")
+            rest = {one: [other for other in subjects if other != one] for one in subjects}
+            return [
+                _outer_fold(f"loso:{one}", spec, recordings, by="subject", train=rest[one], test=[one])
+                for one in subjects
+            ]
+        case _ as never:
+            assert_never(never)
+
+
+def _outer_fold(
+    name: str, spec: JobSpec, recordings: Recordings, *, by: By, train: Iterable[str], test: Iterable[str]
+) -> Fold:
+    if both := sorted(set(train) & set(test), key=natural_key):
+        raise ProtocolError(f"{by} {', '.join(both)} would both train and test")
+    test = test if spec.test == "report" else ()
+    training = _select(recordings, by, train, needed=spec.streams)
+    return Fold(name, training, (), _select(recordings, by, test, needed=spec.student.inputs))
+
+
+def _with_validation(spec: JobSpec, info: DatasetInfo, recordings: Recordings, outer: Fold) -> list[Fold]:
+    """The fold or folds that the validation choice makes of one fold of the protocol."""
+    match spec.validation:
+        case NoValidation():
+            return [outer]
+        case ValidationSubjects(subjects=subjects):
+            _check_in_training(recordings, outer, "subject", subjects)
+            return [_hold_out(recordings, outer, "subject", subjects)]
+        case ValidationTrials(trials=trials):
+            _check_in_training(recordings, outer, "trial", trials)
+            return [_hold_out(recordings, outer, "trial", trials)]
+        case InnerLeaveOneSubjectOut():
+            return _inner_folds(spec, info, recordings, outer)
+        case _ as never:
+            assert_never(never)
+
+
+def _inner_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings, outer: Fold) -> list[Fold]:
+    prefix = "" if outer.name == "all" else f"{outer.name}/"
+    by: By = "subject"
+    held_out = {subject: subject for subject in _values(recordings, "subject", outer.train)}
+    if isinstance(spec.protocol, NamedProtocol) and info.protocols[spec.protocol.name].by == "trial":
+        # Subjects stand on both sides of such a protocol; the last training trial stands for an unseen one.
+        by, last = "trial", _values(recordings, "trial", outer.train)[-1]
+        held_out = {f"trial{last}": last}
+    folds = [
+        replace(_hold_out(recordings, outer, by, [value]), name=f"{prefix}inner:{name}", test=())
+        for name, value in held_out.items()
+    ]
+    return [*folds, replace(outer, name=f"{prefix}refit")] if outer.test else folds
+
+
+def _hold_out(recordings: Recordings, outer: Fold, by: By, values: Iterable[str]) -> Fold:
+    validation = _matching(recordings, by, outer.train, values)
+    return replace(outer, train=tuple(sorted(set(outer.train) - set(validation))), validation=validation)
+
+
+def _check_in_training(recordings: Recordings, outer: Fold, by: By, values: Iterable[str]) -> None:
+    there = _values(recordings, by, outer.train)
+    if outside := [value for value in values if value not in there]:
+        raise SpecError(
+            f"validation {by} {', '.join(outside)} is not in the training part of fold {outer.name}, "
+            f"which holds {by} {', '.join(there)}",
+            pointer=f"/validation/{by}s",
+        )
+
+
+def _select(recordings: Recordings, by: By, values: Iterable[str], *, needed: Sequence[str]) -> Indices:
+    """Every recording of the named subjects or trials that has the streams `needed`."""
+    usable, wanted = complete(recordings, range(len(recordings)), needed), set(values)
+    there = _values(recordings, by, usable)
+    if absent := sorted(wanted.difference(there), key=natural_key):
+        raise ProtocolError(
+            f"no recording of {by} {', '.join(absent)} has {' and '.join(needed)}; "
+            f"there is {by} {', '.join(there) or '(none)'}",
+            missing=tuple(f"{by} {value}" for value in absent),
+        )
+    return _matching(recordings, by, usable, wanted)
+
+
+def _matching(recordings: Recordings, by: By, indices: Indices, values: Iterable[str]) -> Indices:
+    wanted = set(values)
+    return tuple(index for index in indices if getattr(recordings[index], by) in wanted)
+
+
+def _values(recordings: Recordings, by: By, indices: Indices) -> list[str]:
+    return sorted({getattr(recordings[index], by) for index in indices}, key=natural_key)
+
+
+def _check_names(spec: JobSpec, info: DatasetInfo) -> None:
+    if isinstance(spec.protocol, NamedProtocol) and spec.protocol.name not in info.protocols:
+        offered = ", ".join(sorted(info.protocols)) or "none; use kind `loso` or `subjects`"
+        raise SpecError(
+            f"the dataset has no protocol {spec.protocol.name!r}; it has {offered}", pointer="/protocol/name"
+        )
+    if isinstance(spec.protocol, SubjectLists) and not spec.protocol.test and isinstance(spec.validation, NoValidation):
+        raise SpecError("no test subjects and no validation part: nothing would be measured", pointer="/protocol/test")
+    teachers = spec.method.teachers if isinstance(spec.method, Distill) else ()
+    pointers: list[tuple[str, Network]] = [(f"/method/teachers/{place}", each) for place, each in enumerate(teachers)]
+    for pointer, network in [*pointers, ("/student", spec.student)]:
+        if unknown := [stream for stream in network.inputs if stream not in info.streams]:
+            raise SpecError(
+                f"the dataset has no stream {', '.join(unknown)}; it has {', '.join(sorted(info.streams))}",
+                pointer=f"{pointer}/inputs",
+            )
+
+
+def _check_training_part(fold: Fold, info: DatasetInfo, recordings: Recordings) -> None:
+    seen = {recordings[index].label for index in fold.train}
+    if not seen:
+        raise ProtocolError(f"fold {fold.name} leaves no recording to train on")
+    if unseen := [name for label, name in enumerate(info.classes) if label not in seen]:
+        raise ProtocolError(
+            f"fold {fold.name} has no training recording of class {', '.join(unseen)}",
+            missing=tuple(f"class {name}" for name in unseen),
+        )

@@ -1,0 +1,228 @@
+"""One run, from a spec, a fold and a seed to scores, predictions and an exported student.
+
+The command line and the worker both go through here, so they give the same numbers.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from pskd_core.bundle import BundleInfo, Figures
+from pskd_core.config import Frozen, JobSpec, configuration_hash
+from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.splits import Fold, complete
+from pskd_core.errors import NonFiniteLossError
+from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
+from pskd_core.evaluation.metrics import Scores, scores
+from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
+from pskd_core.models.cost import count_macs, count_parameters
+from pskd_core.shapes import Logits
+from pskd_core.training.checkpoint import load_checkpoint, save_checkpoint
+from pskd_core.training.loop import train
+from pskd_core.training.meter import EpochReport
+from pskd_core.training.schedule import epoch_plan
+from pskd_core.training.state import new_state
+
+Part = Literal["test", "validation"]
+
+
+class PartScores(Frozen):
+    """One network's figures on the parts that the fold has."""
+
+    test: Scores | None
+    validation: Scores | None
+
+
+class RunOutcome(Frozen):
+    """What one run measured."""
+
+    seed: int
+    fold: str
+    test: Scores | None
+    validation: Scores | None
+    teachers: dict[str, PartScores]
+    epochs: int
+    steps: int
+    train_n: int
+    parameters: int
+    macs: int
+
+
+class Run:
+    """Networks in training on one fold with one seed; fresh, or from a checkpoint folder."""
+
+    def __init__(self, dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, resume: Path | None = None) -> None:
+        """Prepare clips and networks.
+
+        Raises:
+            DataError: the training part is empty or lacks a stream.
+            CheckpointError: `resume` is damaged or of another run.
+        """
+        torch.set_num_threads(spec.training.threads)
+        self.dataset, self.spec, self.fold, self.seed = dataset, spec, fold, seed
+        self.identity = {
+            "configuration": configuration_hash(spec),
+            "dataset": dataset.digest,
+            "fold": fold.name,
+            "seed": seed,
+        }
+        self.device = pick_device(spec)
+        self.train_clips = prepare_clips(dataset, fold.train, spec)
+        self.state = new_state(spec, dataset.info, seed=seed, device=self.device)
+        statistics = channel_statistics(self.train_clips)
+        for learner in self.state.learners.values():
+            learner.network.set_normalisation(statistics)
+        if self.state.averaged is not None:
+            self.state.averaged.set_normalisation(statistics)
+        self._prepared: dict[tuple[int, ...], Clips] = {}
+        if resume is not None:
+            load_checkpoint(resume, self.state, self.identity)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of the whole plan, over all phases."""
+        return len(epoch_plan(self.spec.method, epochs=self.spec.training.epochs))
+
+    def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochReport]:
+        """Train on, one report an epoch; `validation/accuracy` is added after the student's epochs.
+
+        Args:
+            on_step: called with the steps done after every one; it may raise to stop the run.
+        """
+        skeleton = self.dataset.info.skeleton
+        reports = train(
+            self.state, self.train_clips, self.spec, skeleton=skeleton, seed=self.seed, on_step=on_step or _nothing
+        )
+        for report in reports:
+            if report.phase != "teachers" and self.fold.validation:
+                clips, logits = self._predict(self.state.student.network, "student", "validation")
+                accuracy = float((logits.argmax(axis=1) == clips.labels).mean())
+                yield replace(report, metrics={**report.metrics, "validation/accuracy": accuracy})
+            else:
+                yield report
+
+    def checkpoint(self, directory: Path) -> None:
+        """Save the state at the end of the last epoch; `directory` must not exist."""
+        save_checkpoint(directory, self.state, self.identity)
+
+    def finish(self) -> RunOutcome:
+        """Judge the trained networks on validation and test parts; call it once the epochs are done."""
+        teachers = {
+            name: PartScores(
+                test=self._scores(self.state.learners[name].network, name, "test"),
+                validation=self._scores(self.state.learners[name].network, name, "validation"),
+            )
+            for name in self.state.teacher_names
+        }
+        return RunOutcome(
+            seed=self.seed,
+            fold=self.fold.name,
+            test=self._scores(self.evaluated, "student", "test"),
+            validation=self._scores(self.evaluated, "student", "validation"),
+            teachers=teachers,
+            epochs=self.state.epoch,
+            steps=self.state.steps,
+            train_n=len(self.train_clips),
+            parameters=count_parameters(self.evaluated),
+            macs=count_macs(self.evaluated, self._example(1)),
+        )
+
+    def save_predictions(self, file: Path) -> None:
+        """Write ids, labels and the student's logits of each part to an `.npz` file without pickles."""
+        arrays: dict[str, np.ndarray] = {}
+        for part in self._parts():
+            clips, logits = self._predict(self.evaluated, "student", part)
+            arrays[f"{part}_ids"] = np.array(clips.ids, dtype=np.str_)
+            arrays[f"{part}_labels"] = clips.labels
+            arrays[f"{part}_logits"] = logits
+        np.savez(file, allow_pickle=False, **arrays)
+
+    def export(self, directory: Path) -> BundleInfo | None:
+        """Export the evaluated student into a new folder; null unless a single accelerometer is all it reads.
+
+        Raises:
+            ParityError: the exported network disagrees with its source.
+        """
+        inputs = self.spec.student.inputs
+        if [self.dataset.info.streams[name].unit for name in inputs] != ["g"]:
+            return None
+        test = self._scores(self.evaluated, "student", "test")
+        info = BundleInfo(
+            classes=self.dataset.info.classes,
+            inputs=inputs,
+            frames=self.spec.preprocess.sensor_frames,
+            durations_s=durations(self.train_clips),
+            gravity=holds_gravity(self.train_clips.streams[inputs[0]]),
+            dataset=self.dataset.info.name,
+            dataset_digest=self.dataset.digest,
+            protocol=self.spec.protocol.model_dump(mode="json"),
+            spec=self.spec.model_dump(mode="json"),
+            seed=self.seed,
+            fold=self.fold.name,
+            test=Figures(accuracy=test.accuracy, macro_f1=test.macro_f1, n=test.n) if test else None,
+            parameters=count_parameters(self.evaluated),
+            macs=count_macs(self.evaluated, self._example(1)),
+            opset=OPSET,
+            created_by=created_by(),
+        )
+        examples = np.concatenate([self.train_clips.streams[name][:16] for name in inputs], axis=1)
+        export_bundle(directory, copy.deepcopy(self.evaluated).cpu(), info, examples)
+        return info
+
+    @cached_property
+    def evaluated(self) -> nn.Module:
+        """The student that is judged and exported: averaged weights if the spec asks for them, else the last."""
+        if self.state.averaged is None:
+            return self.state.student.network
+        network = copy.deepcopy(self.state.averaged)
+        refresh_batch_norm(network, self.train_clips, device=self.device)
+        return network
+
+    def _scores(self, network: nn.Module, name: str, part: Part) -> Scores | None:
+        if not self._usable(name, part):
+            return None
+        clips, logits = self._predict(network, name, part)
+        return scores(logits, clips.labels, clips.subjects)
+
+    def _predict(self, network: nn.Module, name: str, part: Part) -> tuple[Clips, Logits]:
+        indices = self._usable(name, part)
+        if indices not in self._prepared:
+            self._prepared[indices] = prepare_clips(self.dataset, indices, self.spec)
+        clips = self._prepared[indices]
+        logits = predict(network, clips, device=self.device)
+        if not np.isfinite(logits).all():  # the last step's loss was finite, its update was not
+            raise NonFiniteLossError(network=name, term="logits", step=self.state.steps, value=math.nan)
+        return clips, logits
+
+    def _usable(self, name: str, part: Part) -> tuple[int, ...]:
+        """Recordings of a part that carry what a network reads; a teacher may find fewer than the student."""
+        indices = self.fold.test if part == "test" else self.fold.validation
+        return complete(self.dataset.recordings, indices, self.spec.networks[name].inputs)
+
+    def _parts(self) -> list[Part]:
+        parts: tuple[Part, ...] = ("test", "validation")
+        return [part for part in parts if self._usable("student", part)]
+
+    def _example(self, count: int) -> dict[str, torch.Tensor]:
+        """The student's inputs of the first `count` training clips."""
+        clips = self.train_clips.take(np.arange(count))
+        return {name: torch.from_numpy(clips.streams[name]).to(self.device) for name in self.spec.student.inputs}
+
+
+def _nothing(_steps: int) -> None:
+    pass
+
+
+def pick_device(spec: JobSpec) -> torch.device:
+    """The device a spec asks for; `auto` takes a GPU if there is one."""
+    wanted = spec.resources.device
+    return torch.device("cuda" if wanted == "auto" and torch.cuda.is_available() else wanted.replace("auto", "cpu"))

@@ -1,0 +1,81 @@
+"""The database as a process holds it: an engine, and sessions that either read or write."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.orm import Session, sessionmaker
+
+SQLITE_BUSY_S = 30.0
+# A request or a heartbeat that takes longer is broken; an abandoned transaction must not hold its locks.
+_POSTGRESQL_LIMITS = (
+    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+)
+
+
+def make_engine(url: str, *, postgresql_options: str = _POSTGRESQL_LIMITS) -> Engine:
+    """An engine for either database. Nothing connects yet."""
+    parsed = make_url(url)
+    # NaN is no JSON: PostgreSQL refuses it and a browser cannot read it, so it fails here, on both databases.
+    serialise = partial(json.dumps, allow_nan=False)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, json_serializer=serialise, connect_args={"timeout": SQLITE_BUSY_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        json_serializer=serialise,
+        connect_args={"options": postgresql_options},
+        pool_pre_ping=True,  # the server may have been restarted since
+        pool_size=10,
+        max_overflow=20,
+    )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A read that turns into a write fails at once when someone else writes, whatever the busy timeout; a write that
+    # begins as one waits. So sessions say beforehand, and one that only reads is held to it.
+    reads = connection.get_execution_options().get("postgresql_readonly", False)
+    connection.exec_driver_sql(f"PRAGMA query_only = {int(reads)}")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """One per process, built by its entry point; never at import."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._writes = sessionmaker(self.engine, expire_on_commit=False)
+        self._reads = sessionmaker(self.engine.execution_options(postgresql_readonly=True), expire_on_commit=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that cannot write."""
+        with self._reads.begin() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits when the block ends well, and rolls back otherwise."""
+        with self._writes.begin() as session:
+            yield session
+
+    def ping(self) -> None:
+        """Raises if the database does not answer."""
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()

@@ -1,0 +1,57 @@
+"""What the store refuses; nothing here knows HTTP."""
+
+
+class StoreError(Exception):
+    """Base of what the store raises on purpose."""
+
+
+class NotFound(StoreError):
+    """No such row for this tenant."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f"there is no {kind} {key!r}")
+        self.kind, self.key = kind, key
+
+
+class Conflict(StoreError):
+    """The request contradicts what is stored, for example a name already taken."""
+
+
+class DatasetNotUsable(Conflict):
+    """A job names a dataset whose import failed."""
+
+
+class IllegalTransition(Conflict):
+    """The state machine has no such step."""
+
+    def __init__(self, kind: str, state: str, event: str) -> None:
+        super().__init__(f"a {kind} that is {state} cannot {event}")
+        self.kind, self.state, self.event = kind, state, event
+
+
+class LostLease(StoreError):
+    """A writer's token is stale: someone else owns the row by now, so this writer must stop."""
+
+    def __init__(self, kind: str, key: str, token: int) -> None:
+        super().__init__(f"the lease of {kind} {key} with token {token} is lost")
+        self.kind, self.key, self.token = kind, key, token
+
+
+class KeyReused(StoreError):
+    """An idempotency key came with another payload before."""
+
+
+class KeyInFlight(Conflict):
+    """A request with the same idempotency key has not been answered yet."""
+
+
+class BadCursor(StoreError):
+    """A page cursor is damaged or was made for other filters."""
+
+
+class ObjectMissing(StoreError):
+    """The object store has no such object."""
+
+
+class ObjectDamaged(StoreError):
+    """An object's bytes do not have the digest that names it."""

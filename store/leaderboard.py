@@ -1,0 +1,189 @@
+"""The leaderboard: figures of every configuration, kept up as runs succeed, read with a constant number of queries."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, assert_never
+
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+
+from pskd_core.config import Distill, JobSpec, NamedProtocol, NoTeachers
+from pskd_core.evaluation.metrics import spread
+from store import paging
+from store.base import db_now, upsert
+from store.errors import NotFound
+from store.models import TENANT, Configuration, ConfigurationResult, Dataset, Job, Run
+from store.paging import Page
+from store.seedstats import Tested, complete_seeds
+
+Sort = Literal["-accuracy", "accuracy", "-macro_f1", "macro_f1"]
+
+
+def protocol_name(spec: JobSpec) -> str:
+    """How tables name the split: a named one by its name, else by its kind."""
+    return spec.protocol.name if isinstance(spec.protocol, NamedProtocol) else spec.protocol.kind
+
+
+def method_name(spec: JobSpec) -> str:
+    """How tables name the method: `none`, or the kind of the distillation loss."""
+    match spec.method:
+        case NoTeachers():
+            return "none"
+        case Distill():
+            return spec.method.loss.kind
+        case _ as never:
+            assert_never(never)
+
+
+def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Tested) -> None:
+    """Counts a run's test towards its configuration, in the transaction that finishes the run.
+
+    Invariant: a repeat of (configuration, seed, fold) counts once, the first stays; the configuration's row is locked
+    while its figures are computed, so that of two runs that finish together the second sees both.
+    """
+    configuration = _locked_configuration(session, job, dataset)
+    result = {"seed": run.seed, "fold": run.fold, "run_id": run.id, **vars(tested)}
+    insert = upsert(session, ConfigurationResult).values(configuration_id=configuration.id, **result)
+    session.execute(insert.on_conflict_do_nothing(index_elements=["configuration_id", "seed", "fold"]))
+    cost = run.result or {}
+    configuration.parameters, configuration.macs = cost.get("parameters"), cost.get("macs")
+    configuration.bundle_bytes = run.bundle_bytes
+    refresh(session, configuration)
+
+
+def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Configuration:
+    spec = JobSpec.model_validate(job.spec)
+    identity = f"{job.tenant}\n{job.configuration_hash}\n{dataset.content_digest}"
+    id_ = hashlib.sha256(identity.encode()).hexdigest()
+    tested_folds = select(Run.fold).where(Run.job_id == job.id, Run.n_test > 0, Run.seed == spec.seeds[0])
+    insert = upsert(session, Configuration).values(
+        id=id_,
+        tenant=job.tenant,
+        configuration_hash=job.configuration_hash,
+        dataset_id=dataset.id,
+        dataset_name=dataset.name,
+        dataset_digest=dataset.content_digest,
+        spec=job.spec,
+        protocol=protocol_name(spec),
+        method=method_name(spec),
+        folds=session.scalars(tested_folds.order_by(Run.fold_index)).all(),
+    )
+    session.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+    locked = select(Configuration).where(Configuration.id == id_).with_for_update(key_share=True)
+    return session.scalars(locked, execution_options={"populate_existing": True}).one()
+
+
+def refresh(session: Session, configuration: Configuration) -> None:
+    """Computes a configuration's figures anew from its results."""
+    rows = session.scalars(select(ConfigurationResult).where(ConfigurationResult.configuration_id == configuration.id))
+    results = {(row.seed, row.fold): Tested(row.accuracy, row.macro_f1, row.n, row.confusion) for row in rows}
+    seeds = complete_seeds(results, configuration.folds)
+    configuration.n_seeds = len(seeds)
+    configuration.n_incomplete_seeds = len({seed for seed, _ in results}) - len(seeds)
+    configuration.updated_at = db_now()
+    if seeds:
+        configuration.n_test = seeds[0].n
+        for name in ("accuracy", "macro_f1"):
+            figures = spread([getattr(seed, name) for seed in seeds])
+            low, high = figures.interval_95 or (None, None)
+            for part, value in {"mean": figures.mean, "sd": figures.sd, "low": low, "high": high}.items():
+                setattr(configuration, f"{name}_{part}", value)
+    session.flush()
+
+
+def rows(
+    session: Session,
+    *,
+    tenant: str = TENANT,
+    dataset: str | None = None,
+    protocol: str | None = None,
+    method: str | None = None,
+    sort: Sort = "-accuracy",
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[Configuration]:
+    """Ranked rows first, by `sort` (leading minus: best first); rows without a complete seed come last.
+
+    `dataset` is an id, a name or a content digest.
+
+    Raises:
+        BadCursor: the cursor is damaged or of another query.
+    """
+    filters = {"list": "leaderboard", "dataset": dataset, "protocol": protocol, "method": method, "sort": sort}
+    figure = Configuration.macro_f1_mean if sort.endswith("macro_f1") else Configuration.accuracy_mean
+    statement = select(Configuration).where(Configuration.tenant == tenant, *_matching(dataset, protocol, method))
+    after = paging.decode(cursor, filters, (float, str)) if cursor is not None else None
+    # Two queries, each in the order of an index, instead of one that sorts every row for its nulls.
+    found = _ranked(session, statement, figure, after, best_first=sort.startswith("-"), limit=limit + 1)
+    if len(found) <= limit:
+        found += _unranked(session, statement, figure, after, limit=limit + 1 - len(found))
+    return paging.cut(found, lambda row: (getattr(row, figure.key), row.id), filters, limit=limit)
+
+
+def _matching(dataset: str | None, protocol: str | None, method: str | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if dataset is not None:
+        names = (Configuration.dataset_id, Configuration.dataset_name, Configuration.dataset_digest)
+        conditions.append(or_(*(name == dataset for name in names)))
+    if protocol is not None:
+        conditions.append(Configuration.protocol == protocol)
+    if method is not None:
+        conditions.append(Configuration.method == method)
+    return conditions
+
+
+_Figure = InstrumentedAttribute[float | None]
+
+
+def _ranked(
+    session: Session,
+    statement: Select[Configuration],
+    figure: _Figure,
+    after: paging.Key | None,
+    *,
+    best_first: bool,
+    limit: int,
+) -> list[Configuration]:
+    if after is not None and after[0] is None:
+        return []  # the page begins among the unranked
+    ranked = statement.where(figure.is_not(None))
+    place = tuple_(figure, Configuration.id)
+    if after is not None:
+        ranked = ranked.where(place < after if best_first else place > after)
+    # By columns, not by `place`: PostgreSQL has no index order for a row value.
+    columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (figure, Configuration.id)
+    order = [column.desc() if best_first else column.asc() for column in columns]
+    return list(session.scalars(ranked.order_by(*order).limit(limit)))
+
+
+def _unranked(
+    session: Session,
+    statement: Select[Configuration],
+    figure: _Figure,
+    after: paging.Key | None,
+    *,
+    limit: int,
+) -> list[Configuration]:
+    unranked = statement.where(figure.is_(None))
+    if after is not None and after[0] is None:
+        unranked = unranked.where(Configuration.id > after[1])
+    return list(session.scalars(unranked.order_by(Configuration.id).limit(limit)))
+
+
+def get(session: Session, configuration_id: str, *, tenant: str = TENANT) -> Configuration:
+    """One row. Raises NotFound."""
+    found = select(Configuration).where(Configuration.id == configuration_id, Configuration.tenant == tenant)
+    row = session.scalars(found).one_or_none()
+    if row is None:
+        raise NotFound("configuration", configuration_id)
+    return row
+
+
+def results_of(session: Session, configuration_ids: Sequence[str]) -> Mapping[str, Sequence[ConfigurationResult]]:
+    """The results behind each of these rows, by seed and fold, without confusion matrices: one query for a page."""
+    found = select(ConfigurationResult).where(ConfigurationResult.configuration_id.in_(configuration_ids))
+    ordered = found.order_by(ConfigurationResult.seed, ConfigurationResult.fold)
+    grouped: dict[str, list[ConfigurationResult]] = {id_: [] for id_ in configuration_ids}
+    for result in session.scalars(ordered.options(defer(ConfigurationResult.confusion, raiseload=True))):
+        grouped[result.configuration_id].append(result)
+    return grouped

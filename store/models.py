@@ -1,0 +1,312 @@
+"""The tables."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.base import Base, db_now, new_id
+from store.lifecycle import DatasetState, JobState, RunState, Wanted
+
+TENANT = "default"
+
+Large = Annotated[int, mapped_column(BigInteger)]  # bytes, operations: more than 2³¹
+
+
+class Claimable:
+    """Columns of a row that one worker at a time owns.
+
+    Invariant: a claim increments `token`, and whoever writes names the token it was given; so a stale writer matches
+    no row. `queued_at` is when the row last became free to claim.
+    """
+
+    token: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)  # claims that were not handed back in good order
+    stalled_attempts: Mapped[int] = mapped_column(default=0)  # those since the last new checkpoint
+
+
+class Dataset(Claimable, Base):
+    """An imported dataset, or one whose import is under way; the import is what workers claim."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("ds"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    name: Mapped[str]
+    state: Mapped[DatasetState] = mapped_column(default=DatasetState.VALIDATING)
+    source: Mapped[dict[str, Any]]  # {"kind": "upload" | "synthetic" | "path", …}
+    upload_digest: Mapped[str | None]  # the uploaded file in the object store
+    report: Mapped[dict[str, Any] | None]  # counts, protocols, problems
+    content_digest: Mapped[str | None]  # what the dataset is; goes into a configuration's identity
+    tree_digest: Mapped[str | None]  # its files in the object store
+    cause: Mapped[str | None]
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (
+        # A failed import does not keep its name from the next try.
+        Index(
+            "uq_dataset_tenant_name_live",
+            "tenant",
+            "name",
+            unique=True,
+            sqlite_where=text("state <> 'failed'"),
+            postgresql_where=text("state <> 'failed'"),
+        ),
+        Index(
+            "ix_dataset_claim",
+            "id",
+            sqlite_where=text("state = 'validating'"),
+            postgresql_where=text("state = 'validating'"),
+        ),
+    )
+
+
+class Job(Base):
+    """A submitted spec; it fans out to runs."""
+
+    __tablename__ = "job"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("job"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    name: Mapped[str]
+    state: Mapped[JobState]
+    spec: Mapped[dict[str, Any]]
+    configuration_hash: Mapped[str]
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"))
+    priority: Mapped[int] = mapped_column(default=0)  # higher goes first
+    event_seq: Mapped[int] = mapped_column(default=0)  # sequence number of the last event
+    cause: Mapped[str | None]
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(None, "tenant", "id"),
+        Index(None, "dataset_id"),
+    )
+
+
+class Run(Claimable, Base):
+    """One training: a seed on a fold."""
+
+    __tablename__ = "run"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("run"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    seed: Mapped[int]
+    fold: Mapped[str]
+    fold_index: Mapped[int]
+    n_test: Mapped[int]  # recordings the fold tests; 0: it yields no leaderboard result
+    position: Mapped[int]  # order within the job: by seed, then fold
+    rank: Mapped[int] = mapped_column(default=0)  # minus the job's priority: an index in one direction serves the claim
+    device: Mapped[str]  # "auto" | "cpu" | "cuda", as the spec's resources say
+    state: Mapped[RunState] = mapped_column(default=RunState.QUEUED)
+    wanted: Mapped[Wanted] = mapped_column(default=Wanted.RUN)  # what the user asked while it runs
+    epoch: Mapped[int] = mapped_column(default=0)  # epochs done and recorded
+    epochs: Mapped[int | None]  # epochs in all, known once it runs
+    checkpoint_digest: Mapped[str | None]
+    checkpoint_epoch: Mapped[int | None]  # epochs done in the checkpoint
+    result: Mapped[dict[str, Any] | None]  # scores of student and teachers, parameters, MACs
+    report: Mapped[dict[str, Any] | None]  # confusion matrix, per-class and per-subject scores
+    predictions_digest: Mapped[str | None]
+    bundle_digest: Mapped[str | None]
+    bundle_bytes: Mapped[Large | None]
+    tracking_id: Mapped[str | None]  # the run's id in MLflow
+    cause: Mapped[str | None]
+    detail: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "seed", "fold"),
+        Index(
+            "ix_run_claim",
+            "rank",
+            "created_at",
+            "job_id",
+            "position",
+            sqlite_where=text("state IN ('queued', 'retrying')"),
+            postgresql_where=text("state IN ('queued', 'retrying')"),
+        ),
+        Index(
+            "ix_run_lease",
+            "lease_expires_at",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+    )
+
+
+class Metric(Base):
+    """One value of one curve; `step` is the epoch, from 0."""
+
+    __tablename__ = "metric"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[float]
+    at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Event(Base):
+    """What happened to a job. Invariant: `seq` counts 1, 2, 3 … without gaps, in order of commit."""
+
+    __tablename__ = "event"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]  # "job.state" | "run.state" | "run.epoch" | "warning"
+    data: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Outbox(Base):
+    """A message that is due once its transaction has committed; sent at least once, in order within (kind, key)."""
+
+    __tablename__ = "outbox"
+
+    # SQLite numbers rows by itself only under INTEGER, which is as large there.
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    kind: Mapped[str]  # "wake" | "mlflow"
+    key: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    available_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "ix_outbox_due",
+            "kind",
+            "key",
+            "id",
+            sqlite_where=text("sent_at IS NULL"),
+            postgresql_where=text("sent_at IS NULL"),
+        ),
+    )
+
+
+class Configuration(Base):
+    """A leaderboard row: one spec on one dataset's content, over seeds.
+
+    Invariant: its figures equal their recomputation from `configuration_result`. They are null, and the row is not
+    ranked, while no seed has all its folds.
+    """
+
+    __tablename__ = "configuration"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of tenant, spec hash and dataset digest
+    tenant: Mapped[str]
+    configuration_hash: Mapped[str]
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"))
+    dataset_name: Mapped[str]
+    dataset_digest: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    protocol: Mapped[str]  # "cross_subject", "loso", "subjects" …
+    method: Mapped[str]  # "none", "pskd" …
+    folds: Mapped[list[Any]]  # names of the folds that a seed needs
+    n_seeds: Mapped[int] = mapped_column(default=0)  # seeds with all their folds
+    n_incomplete_seeds: Mapped[int] = mapped_column(default=0)
+    n_test: Mapped[int | None]
+    accuracy_mean: Mapped[float | None]
+    accuracy_sd: Mapped[float | None]  # null with one seed, like the interval
+    accuracy_low: Mapped[float | None]  # Student-t 95 % interval over seeds
+    accuracy_high: Mapped[float | None]
+    macro_f1_mean: Mapped[float | None]
+    macro_f1_sd: Mapped[float | None]
+    macro_f1_low: Mapped[float | None]
+    macro_f1_high: Mapped[float | None]
+    parameters: Mapped[Large | None]
+    macs: Mapped[Large | None]
+    bundle_bytes: Mapped[Large | None]
+    updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (
+        Index("ix_configuration_accuracy", "tenant", "accuracy_mean", "id"),
+        Index("ix_configuration_macro_f1", "tenant", "macro_f1_mean", "id"),
+    )
+
+
+class ConfigurationResult(Base):
+    """The test result of one (seed, fold); a repeat counts once, the first stays."""
+
+    __tablename__ = "configuration_result"
+
+    configuration_id: Mapped[str] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"), primary_key=True)
+    seed: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    fold: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id"))
+    accuracy: Mapped[float]
+    macro_f1: Mapped[float]
+    n: Mapped[int]
+    confusion: Mapped[list[Any]]  # rows are truth
+
+    __table_args__ = (Index(None, "run_id"),)
+
+
+class Model(Base):
+    """A name under which students are registered."""
+
+    __tablename__ = "model"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("mdl"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    name: Mapped[str]
+    last_version: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (UniqueConstraint("tenant", "name"),)
+
+
+class ModelVersion(Base):
+    """One registered bundle; never changed."""
+
+    __tablename__ = "model_version"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id"))
+    bundle_digest: Mapped[str]
+    bundle_bytes: Mapped[Large]
+    metrics: Mapped[dict[str, Any]]  # the run's result
+    dataset_name: Mapped[str]
+    dataset_digest: Mapped[str]
+    protocol: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (UniqueConstraint("run_id"),)
+
+
+class ModelAlias(Base):
+    """A name for one version, such as `champion`."""
+
+    __tablename__ = "model_alias"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"), primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class IdempotencyKey(Base):
+    """The answer to the first request that came with a key, for those that repeat it."""
+
+    __tablename__ = "idempotency_key"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]  # SHA-256 of method, path and payload
+    answer: Mapped[dict[str, Any]]  # status, location and body
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (Index(None, "created_at"),)

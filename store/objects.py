@@ -1,0 +1,199 @@
+"""The object store: bytes named by their SHA-256, in a folder or in S3, never half-written."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from store.errors import ObjectDamaged, ObjectMissing
+
+_CHUNK_BYTES = 1 << 20
+
+
+class ObjectStore:
+    """Content-addressed objects below one URL (a folder, or `s3://bucket/prefix`); a digest is 64 hex digits.
+
+    Invariant: an object that can be seen is whole. In a folder it is written beside, synced and renamed; an S3 server
+    shows an upload when it is complete. The cache on the local disk follows the same rule and holds checked bytes only.
+    """
+
+    def __init__(self, url: str, *, cache_dir: Path) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._local = isinstance(self._fs, LocalFileSystem)
+        self._cache = cache_dir
+
+    def put_bytes(self, data: bytes) -> str:
+        """Stores bytes and returns their digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._local:
+            _write_beside(self._path(digest), lambda file: file.write(data))
+        elif not self.exists(digest):
+            self._fs.pipe_file(self._key(digest), data)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Stores a file's bytes and returns their digest."""
+        digest = _digest_of(path)
+        if self._local:
+            with path.open("rb") as source:
+                _write_beside(self._path(digest), lambda file: shutil.copyfileobj(source, file, _CHUNK_BYTES))
+        elif not self.exists(digest):
+            self._fs.put_file(str(path), self._key(digest))
+        return digest
+
+    def put_tree(self, directory: Path) -> str:
+        """Stores every file below a folder, then the list of them; returns the list's digest."""
+        files = sorted(path for path in directory.rglob("*") if path.is_file())
+        listed = {path.relative_to(directory).as_posix(): self.put_file(path) for path in files}
+        return self.put_bytes(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode())
+
+    def exists(self, digest: str) -> bool:
+        """Whether the object is there."""
+        return bool(self._fs.exists(self._key(digest)))
+
+    def open(self, digest: str) -> IO[bytes]:
+        """An object's bytes, to be read and closed; they are not checked. Raises ObjectMissing."""
+        try:
+            opened: IO[bytes] = self._fs.open(self._key(digest), "rb")
+        except FileNotFoundError:
+            raise ObjectMissing(f"there is no object {digest}") from None
+        return opened
+
+    def get_bytes(self, digest: str) -> bytes:
+        """An object's bytes, checked. Raises ObjectMissing, ObjectDamaged."""
+        with self.open(digest) as source:
+            data = source.read()
+        _check(digest, hashlib.sha256(data).hexdigest())
+        return data
+
+    def get_file(self, digest: str) -> Path:
+        """An object as a read-only local file, checked once and cached. Raises ObjectMissing, ObjectDamaged."""
+        cached = self._cache / "files" / digest
+        if not cached.exists():
+            self._fetch(digest, cached)
+        return cached
+
+    def list_tree(self, digest: str) -> dict[str, str]:
+        """Digest of each file of a tree by its relative path. Raises ObjectMissing, ObjectDamaged."""
+        listed: dict[str, str] = json.loads(self.get_bytes(digest))
+        if outside := [name for name in listed if not _stays_inside(name)]:
+            raise ObjectDamaged(f"tree {digest} names {outside[0]!r}, which lies outside of it")
+        return listed
+
+    def get_tree(self, digest: str) -> Path:
+        """A tree as a read-only local folder, checked once and cached. Raises ObjectMissing, ObjectDamaged."""
+        cached = self._cache / "trees" / digest
+        if cached.exists():
+            return cached
+        building = _beside(cached)
+        try:
+            building.mkdir(parents=True)
+            for name, file_digest in self.list_tree(digest).items():
+                self._fetch(file_digest, building / name)
+            _move_folder(building, cached)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return cached
+
+    def ping(self) -> None:
+        """Raises if the store cannot be reached."""
+        self._fs.exists(self._root)
+
+    def _fetch(self, digest: str, target: Path) -> None:
+        """A checked copy; where the store is a folder on the same disk, a hard link to the object itself."""
+        if self._local:
+            _check(digest, _digest_of(self._path(digest)))
+            if _linked(self._path(digest), target):
+                return
+        with self.open(digest) as source:
+            _write_beside(target, lambda file: _check(digest, _copy_hashing(source, file)))
+
+    def _key(self, digest: str) -> str:
+        # Two letters of folder keep each folder small; a wrong digest must not lead anywhere else.
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise ObjectMissing(f"{digest!r} is no digest")
+        return f"{self._root}/{digest[:2]}/{digest}"
+
+    def _path(self, digest: str) -> Path:
+        return Path(self._key(digest))
+
+
+def _check(expected: str, found: str) -> None:
+    if found != expected:
+        raise ObjectDamaged(f"object {expected} holds other bytes: their digest is {found}")
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ObjectMissing(f"there is no object {path.name}") from None
+
+
+def _copy_hashing(source: IO[bytes], target: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := source.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        target.write(chunk)
+    return digest.hexdigest()
+
+
+def _stays_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+
+
+def _write_beside(target: Path, fill: Callable[[IO[bytes]], Any]) -> None:
+    """Writes a file that appears whole or not at all, also after a power cut."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(target)
+    try:
+        with temporary.open("xb") as file:
+            fill(file)
+            file.flush()
+            os.fchmod(file.fileno(), 0o444)
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        return True
+    except OSError:  # another disk, or a file system without links
+        return False
+    return True
+
+
+def _move_folder(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was faster, with the same bytes
+            raise

@@ -1,0 +1,49 @@
+"""Settings of every process, built once from the environment (`PSKD_…`)."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _in_home(name: str) -> Any:
+    """A default below `home`, which is validated first because it is declared first."""
+    return lambda data: str(data["home"] / name)
+
+
+def _third_of_lease(data: dict[str, Any]) -> float:
+    """Two renewals may fail before the lease is lost."""
+    lease_s: float = data["lease_s"]
+    return lease_s / 3
+
+
+class Settings(BaseSettings):
+    """Where state lives, and the clockwork of leases."""
+
+    model_config = SettingsConfigDict(env_prefix="PSKD_", frozen=True, extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".pskd", description="folder of all state")
+    database_url: str = Field(default_factory=lambda data: f"sqlite:///{data['home'] / 'pskd.db'}")
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    object_store_url: str = Field(default_factory=_in_home("objects"), description="a folder, or `s3://bucket/prefix`")
+    cache_dir: Path = Field(default_factory=_in_home("cache"), validate_default=True, description="unpacked trees")
+    mlflow_url: str | None = Field(default=None, description="tracking server; none means no tracking")
+
+    lease_s: float = Field(default=30.0, gt=0, description="life of a lease that nobody renews")
+    heartbeat_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between renewals")
+    reaper_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between looks for expired leases")
+    max_stalled_attempts: int = Field(default=3, ge=1, description="attempts without a new checkpoint")
+    renudge_s: float = Field(default=30.0, gt=0, description="a queued run unclaimed for so long is nudged again")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    behind_gateway: bool = Field(default=False, description="listen beyond loopback: a gateway lets in whom it should")
+    max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
+    allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
+
+    @model_validator(mode="after")
+    def _heartbeat_fits_lease(self) -> Self:
+        if self.heartbeat_s >= self.lease_s:
+            raise ValueError("heartbeat_s must be shorter than lease_s; a third of it is the default")
+        return self

@@ -1,0 +1,91 @@
+"""The server as a process: it starts, streams as things happen, and stops when told."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from store.settings import Settings
+from tests.integration.api.stored import Stored
+from tests.services import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+START_S = 30.0
+
+
+def start(settings: Settings, **more: str) -> "subprocess.Popen[str]":
+    """`python -m api` with these settings."""
+    environment = {
+        "PSKD_HOME": str(settings.home),
+        "PSKD_DATABASE_URL": settings.database_url,
+        "PSKD_OBJECT_STORE_URL": settings.object_store_url,
+    }
+    command = [sys.executable, "-W", "error", "-m", "api"]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment | more, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def port() -> int:
+    """Where the server listens."""
+    return free_port()
+
+
+@pytest.fixture
+def server(settings: Settings, port: int) -> Iterator["subprocess.Popen[str]"]:
+    """A server that answers."""
+    with start(settings, PSKD_PORT=str(port)) as process:
+        deadline = time.monotonic() + START_S
+        while not answers(port):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process
+        process.kill()
+
+
+def answers(port: int) -> bool:
+    """Whether the server lives."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 204
+    except httpx.TransportError:
+        return False
+
+
+def test_events_arrive_as_they_happen_and_a_stop_ends_the_stream(
+    server: "subprocess.Popen[str]", port: int, stored: Stored
+) -> None:
+    """A watcher sees an epoch while the job runs; SIGTERM closes the open stream and the process ends well, soon."""
+    stored.dataset()
+    job_id = stored.job()
+    url, accept = f"http://127.0.0.1:{port}/v1/jobs/{job_id}/events", {"Accept": "text/event-stream"}
+    trainer = threading.Timer(0.7, lambda: stored.train(stored.claim()))
+    trainer.start()
+    seen: list[str] = []
+    with httpx.stream("GET", url, headers=accept, timeout=20) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                seen.append(line.removeprefix("event: "))
+            if seen.count("run.epoch") == 2 and not line:
+                server.send_signal(signal.SIGTERM)
+    trainer.join()
+    assert seen == ["job.state", "run.state", "job.state", "run.epoch", "run.epoch"]
+    _, errors = server.communicate(timeout=8)
+    assert "Application shutdown complete" in errors
+    assert "Traceback" not in errors
+    assert server.returncode == -signal.SIGTERM  # uvicorn passes the signal on once it has shut down
+
+
+def test_listening_elsewhere_is_refused_at_start(settings: Settings) -> None:
+    """The process ends at once with a message that says what to do."""
+    with start(settings, PSKD_HOST="192.0.2.1") as process:
+        _, errors = process.communicate(timeout=START_S)
+    assert process.returncode == 2
+    assert "PSKD_HOST=192.0.2.1" in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,133 @@
+"""Imports as their child does them: every source, every refusal, and the jobs that wait."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pskd_core.data.columnar import Dataset as Columnar
+from store import datasets, jobs
+from store.engine import Database
+from store.lifecycle import DatasetState, JobState
+from store.models import Dataset, Job
+from store.objects import ObjectStore
+from tests.small import SMALL_SOURCE, small_dataset
+from tests.stored import folds, make_spec
+from worker.imports import import_claimed
+
+SYNTHETIC = SMALL_SOURCE.model_dump(mode="json")
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(str(tmp_path / "objects"), cache_dir=tmp_path / "cache")
+
+
+@dataclass
+class Imports:
+    """Creates, claims and imports as a worker does."""
+
+    database: Database
+    objects: ObjectStore
+    folder: Path
+
+    def add(self, source: dict[str, Any], *, upload: str | None = None) -> str:
+        with self.database.write() as session:
+            return datasets.create(session, name="made", source=source, upload_digest=upload).id
+
+    def submit(self) -> str:
+        with self.database.write() as session:
+            return jobs.submit(session, make_spec(seeds=[0, 1]), plan=folds()).id
+
+    def do(self) -> None:
+        with self.database.write() as session:
+            claimed = datasets.claim_import(session, worker="one", lease_s=30)
+        assert claimed is not None
+        import_claimed(self.database, self.objects, claimed, self.folder)
+
+    def fail(self) -> None:
+        with pytest.raises(SystemExit):
+            self.do()
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        with self.database.read() as session:
+            return datasets.get(session, dataset_id)
+
+    def job(self, job_id: str) -> Job:
+        with self.database.read() as session:
+            return jobs.get(session, job_id)
+
+
+@pytest.fixture
+def imports(database: Database, objects: ObjectStore, tmp_path: Path) -> Imports:
+    folder = tmp_path / "import"
+    folder.mkdir()
+    return Imports(database, objects, folder)
+
+
+def test_a_synthetic_dataset_is_stored_and_starts_its_job(imports: Imports, tmp_path: Path) -> None:
+    """What comes out of the object store is what the core makes on the spot, and each seed has its run."""
+    dataset_id, job_id = imports.add(SYNTHETIC), imports.submit()
+    imports.do()
+    dataset = imports.dataset(dataset_id)
+    assert dataset.state is DatasetState.READY
+    assert dataset.report is not None
+    assert dataset.report["recordings"] == 48
+    assert dataset.tree_digest is not None
+    opened = Columnar.open(imports.objects.get_tree(dataset.tree_digest))
+    assert opened.digest == dataset.content_digest == small_dataset(tmp_path / "alone").digest
+    assert imports.job(job_id).state is JobState.QUEUED
+    with imports.database.read() as session:
+        planned = [(run.seed, run.fold, run.n_test) for run in jobs.runs_of(session, [job_id])]
+    assert planned == [(0, "all", 24), (1, "all", 24)]
+
+
+def test_an_upload_that_is_no_dataset_fails_with_what_was_found(imports: Imports, tmp_path: Path) -> None:
+    """The cause is `data`, the detail says what was looked for, and the job that waited fails with it."""
+    archive = tmp_path / "upload.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("notes.txt", "hello")
+    dataset_id = imports.add({"kind": "upload"}, upload=imports.objects.put_file(archive))
+    job_id = imports.submit()
+    imports.fail()
+    dataset, job = imports.dataset(dataset_id), imports.job(job_id)
+    assert (dataset.state, dataset.cause) == (DatasetState.FAILED, "data")
+    assert (job.state, job.cause) == (JobState.FAILED, "data")
+    assert dataset.detail is not None
+    assert "notes.txt" in dataset.detail
+    assert job.detail is not None
+    assert "no known layout" in job.detail
+
+
+def test_a_path_that_is_not_there_is_named(imports: Imports) -> None:
+    """The operator reads which folder was meant."""
+    dataset_id = imports.add({"kind": "path", "path": "/nowhere/utd"})
+    imports.fail()
+    dataset = imports.dataset(dataset_id)
+    assert dataset.cause == "data"
+    assert dataset.detail is not None
+    assert "/nowhere/utd" in dataset.detail
+
+
+def test_an_upload_that_is_gone_may_come_back(imports: Imports) -> None:
+    """Trouble with the object store ends nothing: the claim stays, and its lease decides."""
+    dataset_id = imports.add({"kind": "upload"}, upload="0" * 64)
+    imports.fail()
+    dataset = imports.dataset(dataset_id)
+    assert (dataset.state, dataset.worker) == (DatasetState.VALIDATING, "one")
+
+
+def test_a_stale_importer_changes_nothing(imports: Imports) -> None:
+    """An importer whose lease was taken meanwhile finishes in vain."""
+    dataset_id = imports.add(SYNTHETIC)
+    with imports.database.write() as session:
+        first = datasets.claim_import(session, worker="one", lease_s=-1)
+    with imports.database.write() as session:
+        datasets.reap(session, max_attempts=3)
+        assert datasets.claim_import(session, worker="two", lease_s=30)
+    assert first is not None
+    import_claimed(imports.database, imports.objects, first, imports.folder)
+    dataset = imports.dataset(dataset_id)
+    assert (dataset.state, dataset.worker) == (DatasetState.VALIDATING, "two")

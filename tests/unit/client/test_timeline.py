@@ -1,0 +1,58 @@
+"""A classified recording on paper."""
+
+import io
+
+from rich.console import Console
+
+from client.answers import Classification
+from client.timeline import print_timeline
+
+ANSWER = Classification.model_validate(
+    {
+        "label": "walk",
+        "probabilities": {"walk": 0.75, "jog": 0.25},
+        "windows": [],
+        "segments": [
+            {"start_s": 0.0, "end_s": 6.0, "label": "walk", "probability": 0.9},
+            {"start_s": 6.0, "end_s": 8.0, "label": "jog", "probability": 0.6},
+        ],
+        "model": {
+            "name": "wrist", "version": 3, "dataset": "utd-mhad", "protocol": {}, "seed": 1, "fold": "all",
+            "test": {"accuracy": 0.9, "macro_f1": 0.88, "n": 430},
+        },
+        "input": {
+            "samples": 400, "duration_s": 8.0, "rate_hz": 50.0, "rate_found": "timestamps", "unit": "g",
+            "columns": ["x", "y", "z"], "gravity": True, "gaps": [], "repairs": [],
+        },
+        "warnings": ["the recording [bold]lasts[/] long"],
+    }
+)  # fmt: skip
+
+
+def printed(*, terminal: bool) -> str:
+    sink = io.StringIO()
+    print_timeline(Console(file=sink, force_terminal=terminal, width=100, highlight=False), "walk.csv", ANSWER)
+    return sink.getvalue()
+
+
+def test_plain_timeline_says_everything() -> None:
+    """A log shows label, segments, probabilities, what was understood, the model with its figures, and doubts as is."""
+    assert printed(terminal=False).splitlines() == [
+        "walk.csv  →  walk  75.0 %",
+        "  0.0 – 6.0 s  walk  90.0 %",
+        "  6.0 – 8.0 s  jog   60.0 %",
+        "  most likely:",
+        "    walk   75.0 %  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇",
+        "    jog    25.0 %  ▇▇▇▇▇",
+        "  read as 400 samples in g at 50.0 Hz (timestamps), 8.0 s, with gravity",
+        "  by wrist version 3, trained on utd-mhad (seed 1): test accuracy 90.0 % (N 430)",
+        "  warning: the recording [bold]lasts[/] long",
+    ]
+
+
+def test_strip_is_to_scale() -> None:
+    """On a terminal the strip gives each label its share of the recording."""
+    strip = printed(terminal=True).splitlines()[1]
+    assert strip.count("█") == 60
+    assert "█" * 45 in strip
+    assert "█" * 46 not in strip

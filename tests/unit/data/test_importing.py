@@ -1,0 +1,76 @@
+"""Importing: recognition by content, the report, and all or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.importing import ImportReport, import_dataset
+from pskd_core.data.synthetic import SyntheticSource
+from pskd_core.errors import DataError
+from tests.unit.data.factories import inertial, write_mat, write_trial, zipped
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three trials of two subjects and two classes."""
+    for number, trial in enumerate(("a1_s1_t1", "a2_s1_t3", "a2_s2_t1")):
+        write_trial(tmp_path / "folder", trial, seed=number)
+    return tmp_path / "folder"
+
+
+def test_folder_and_zip_give_the_same_dataset(folder: Path, tmp_path: Path) -> None:
+    """The same files give the same digest, from a folder, and from a zip with folders of its own."""
+    from_folder = import_dataset(folder, tmp_path / "one")
+    archive = zipped(folder, tmp_path / "UTD-MHAD.zip", inside="UTD-MHAD/data/")
+    from_zip = import_dataset(archive, tmp_path / "two")
+    assert from_zip.digest == from_folder.digest == Dataset.open(tmp_path / "two").digest
+    assert from_zip == from_folder
+
+
+def test_the_report_counts_what_was_found(folder: Path, tmp_path: Path) -> None:
+    """Recordings by class, subject and protocol side, lengths and rates, and what each protocol misses."""
+    report = import_dataset(folder, tmp_path / "data")
+    assert (report.name, report.layout, report.recordings) == ("UTD-MHAD", "utd_mhad", 3)
+    assert {name: count for name, count in report.classes.items() if count} == {"swipe_left": 1, "swipe_right": 2}
+    assert report.subjects == {"1": 2, "2": 1}
+    by_subject, by_trial = report.protocols["cross_subject"], report.protocols["cross_trial"]
+    assert (by_subject.train, by_subject.test) == (2, 1)
+    assert by_subject.missing == tuple(f"subject {number}" for number in (3, 5, 7, 4, 6, 8))
+    assert (by_trial.train, by_trial.test, by_trial.missing) == (2, 1, ("trial 2", "trial 4"))
+    assert report.streams["accelerometer"].samples.median == 60
+    assert report.streams["skeleton"].rate_hz.max == pytest.approx(20)
+    assert report.duration_s.min == 1.2
+    assert any("no recording of class wave" in problem.detail for problem in report.problems)
+    assert any("thigh" in problem.detail for problem in report.problems)
+
+
+def test_the_report_survives_json(folder: Path, tmp_path: Path) -> None:
+    """What is stored as JSON reads back equal."""
+    report = import_dataset(folder, tmp_path / "data")
+    assert ImportReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_an_unknown_layout_says_what_was_looked_for(tmp_path: Path) -> None:
+    """The message names the expected files and some of those that are there."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"looked for UTD-MHAD .*a1_s1_t1_inertial\.mat.* found 1 files: holiday\.jpg"):
+        import_dataset(tmp_path / "folder", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_copy_of_which_nothing_is_usable_is_refused(tmp_path: Path) -> None:
+    """If every file is broken there is an error that says why, and no dataset."""
+    write_mat(tmp_path / "folder" / "a1_s1_t1_inertial.mat", "d_iner", inertial(5))
+    with pytest.raises(DataError, match=r"nothing was imported: the dataset has no recording; .*shape \(5, 6\)"):
+        import_dataset(tmp_path / "folder", tmp_path / "data")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_dataset_that_is_there_is_kept(folder: Path, tmp_path: Path) -> None:
+    """Importing to a taken place changes nothing there."""
+    digest = import_dataset(SyntheticSource(subjects=2, trials=2, classes=2), tmp_path / "data").digest
+    with pytest.raises(DataError, match="exists there already"):
+        import_dataset(folder, tmp_path / "data")
+    assert Dataset.open(tmp_path / "data").digest == digest

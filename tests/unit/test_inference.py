@@ -1,0 +1,292 @@
+"""Classification with a real ONNX model: the bundle, the timeline, and what is doubted or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from pskd_core.bundle import INFO_FILE, MODEL_FILE, BundleInfo, Durations, Figures
+from pskd_core.data.preprocess import prepare_sensor
+from pskd_core.data.recordings import SensorRecording
+from pskd_core.errors import DataError
+from pskd_core.inference import Bundle, Classification, classify
+from pskd_core.shapes import FloatArray
+
+RATE_HZ = 50.0
+FRAMES = 128
+SHARPNESS = 4.0
+
+
+def bundle_info(**fields: Any) -> BundleInfo:
+    given: dict[str, Any] = {
+        "classes": ("x", "y", "z"),
+        "inputs": ("accelerometer",),
+        "frames": FRAMES,
+        "durations_s": Durations(min=2.14, median=3.6, max=6.52),
+        "gravity": True,
+        "dataset": "made",
+        "dataset_digest": "0" * 64,
+        "protocol": {"kind": "named", "name": "cross_subject"},
+        "spec": {"seeds": [0]},
+        "seed": 0,
+        "fold": "all",
+        "test": Figures(accuracy=0.9, macro_f1=0.88, n=430),
+        "parameters": 9,
+        "macs": 9,
+        "opset": 20,
+        "created_by": "tests",
+    }
+    return BundleInfo(**(given | fields))
+
+
+def write_model(file: Path, *, channels: int = 3, frames: int = FRAMES) -> None:
+    """A model that names the axis with the largest mean: logits are 4 g⁻¹ times the mean vector."""
+    weights = np.zeros((channels, 3), np.float32)
+    weights[:3] = SHARPNESS * np.eye(3, dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["windows", "time_axis"], ["means"], keepdims=0),
+            helper.make_node("MatMul", ["means", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "mean_axis",
+        [helper.make_tensor_value_info("windows", TensorProto.FLOAT, ["N", channels, frames])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in ("logits", "probabilities")],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([2]), "time_axis")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file)
+
+
+def made_bundle(directory: Path, **fields: Any) -> Bundle:
+    info = bundle_info(**fields)
+    info.write(directory)
+    write_model(directory / MODEL_FILE, channels=3 * len(info.inputs))
+    return Bundle.load(directory)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return made_bundle(tmp_path)
+
+
+def recording(values_g: FloatArray, *, rate_hz: float = RATE_HZ, **fields: Any) -> SensorRecording:
+    given: dict[str, Any] = {
+        "rate_found": "stated",
+        "unit": "g",
+        "columns": ("x", "y", "z"),
+        "time_column": None,
+        "gravity": True,
+        "gaps": (),
+        "repairs": (),
+        "warnings": (),
+    }
+    return SensorRecording(values_g=values_g, rate_hz=rate_hz, **(given | fields))
+
+
+def still(axis: int, seconds: float) -> FloatArray:
+    """1 g along one axis."""
+    return np.tile(np.eye(3, dtype=np.float32)[axis], (round(seconds * RATE_HZ), 1))
+
+
+def noise(n: int) -> FloatArray:
+    return np.random.default_rng(0).standard_normal((n, 3), np.float32)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def test_a_training_clip_gives_the_offline_probabilities(bundle: Bundle) -> None:
+    """A recording as long as a training clip is one window, prepared bit for bit as training prepares it."""
+    values = noise(181)
+    answer = classify(bundle, recording(values), top_k=3)
+    offline = bundle.predict(prepare_sensor(values, FRAMES)[None])[0]
+    assert answer.probabilities == {name: offline[index] for index, name in enumerate(bundle.info.classes)}
+    expected = softmax(SHARPNESS * prepare_sensor(values, FRAMES).mean(axis=1))
+    assert [answer.probabilities[name] for name in bundle.info.classes] == pytest.approx(expected, abs=1e-5)
+    assert len(answer.windows) == len(answer.segments) == 1
+    assert (answer.windows[0].start_s, answer.windows[0].end_s) == (0, 3.62)
+    assert answer.warnings == ()
+
+
+def test_a_long_recording_becomes_a_timeline(bundle: Bundle) -> None:
+    """Ten seconds along x, then ten along z, give two segments that meet near the change and cover the whole."""
+    answer = classify(bundle, recording(np.concatenate([still(0, 10), still(2, 10)])))
+    first, second = answer.segments
+    assert (first.label, second.label) == ("x", "z")
+    assert (first.start_s, second.end_s) == (0, 20)
+    assert first.end_s == second.start_s
+    assert first.end_s == pytest.approx(10, abs=0.9)  # half a hop
+    assert [window.label for window in answer.windows] == sorted(window.label for window in answer.windows)
+    assert any("cut into" in warning for warning in answer.warnings)
+
+
+def test_windows_are_those_of_the_clip_rule(bundle: Bundle) -> None:
+    """Windows last the median training duration, overlap by half, and each has the probabilities of its own samples."""
+    values = noise(500)
+    answer = classify(bundle, recording(values), top_k=3)
+    starts = [0, 90, 180, 270, 320]
+    assert [window.start_s for window in answer.windows] == pytest.approx([start / RATE_HZ for start in starts])
+    assert [window.end_s - window.start_s for window in answer.windows] == pytest.approx([3.6] * 5)
+    for start, window in zip(starts, answer.windows, strict=True):
+        alone = classify(bundle, recording(values[start : start + 180]), top_k=3)
+        assert window.label == alone.label
+        assert [window.probabilities[name] for name in "xyz"] == pytest.approx(
+            [alone.probabilities[name] for name in "xyz"]
+        )
+
+
+def test_overall_probabilities_weigh_windows_by_their_own_time(bundle: Bundle) -> None:
+    """Each instant counts once, for the window whose middle is nearest; overlaps do not count double."""
+    answer = classify(bundle, recording(noise(500)), top_k=3)
+    middles = np.array([(window.start_s + window.end_s) / 2 for window in answer.windows])
+    instants = np.linspace(0, 10, 200_001)
+    owners = np.abs(instants[:, None] - middles).argmin(axis=1)
+    shares = np.bincount(owners) / len(instants)
+    for name in "xyz":
+        expected = shares @ [window.probabilities[name] for window in answer.windows]
+        assert answer.probabilities[name] == pytest.approx(expected, abs=1e-4)
+
+
+def test_segments_average_their_windows(bundle: Bundle) -> None:
+    """A recording with one label throughout is one segment, as probable as the overall answer."""
+    values = still(1, 30) + 0.1 * noise(1500)
+    answer = classify(bundle, recording(values))
+    (segment,) = answer.segments
+    assert segment.label == answer.label == "y"
+    assert segment.probability == pytest.approx(answer.probabilities["y"])
+
+
+def test_many_windows_give_what_few_give(bundle: Bundle) -> None:
+    """More windows than run at once agree with the model on each window alone."""
+    values = noise(180 * 200)
+    answer = classify(bundle, recording(values), top_k=3)
+    assert len(answer.windows) == 399
+    for number in (0, 255, 256, 398):
+        offline = bundle.predict(prepare_sensor(values[90 * number : 90 * number + 180], FRAMES)[None])[0]
+        found = answer.windows[number].probabilities
+        assert [found[name] for name in bundle.info.classes] == pytest.approx(offline.tolist(), abs=1e-6)
+
+
+def test_top_k_is_sorted_and_capped(bundle: Bundle) -> None:
+    """The most probable classes come first; more than there are is all of them."""
+    values = recording(still(0, 3) + 0.5 * still(2, 3))
+    assert list(classify(bundle, values, top_k=2).probabilities) == ["x", "z"]
+    assert list(classify(bundle, values, top_k=99).probabilities) == ["x", "z", "y"]
+    assert sum(classify(bundle, values, top_k=99).probabilities.values()) == pytest.approx(1)
+
+
+def test_the_answer_says_what_was_understood(bundle: Bundle) -> None:
+    """Columns, unit, rate, gaps, repairs and the reader's warnings come back, and so does the model's record."""
+    understood: dict[str, Any] = {
+        "rate_found": "timestamps",
+        "unit": "m/s^2",
+        "columns": ("ax", "ay", "az"),
+        "time_column": "t",
+        "gaps": ((1.0, 1.5),),
+        "repairs": ("2 duplicated times dropped",),
+        "warnings": ("rate is doubtful",),
+    }
+    answer = classify(bundle, recording(still(0, 3), **understood))
+    given = answer.input.model_dump()
+    assert {name: given[name] for name in understood if name != "warnings"} == {
+        name: value for name, value in understood.items() if name != "warnings"
+    }
+    assert (answer.input.samples, answer.input.duration_s, answer.input.rate_hz) == (150, 3.0, 50.0)
+    assert answer.warnings == ("rate is doubtful",)
+    assert answer.model.test == bundle.info.test
+    assert answer.model.protocol == {"kind": "named", "name": "cross_subject"}
+
+
+def test_the_answer_survives_json(bundle: Bundle) -> None:
+    """The answer is plain JSON without NaN and reads back equal."""
+    answer = classify(bundle, recording(noise(500)))
+    assert Classification.model_validate_json(answer.model_dump_json()) == answer
+
+
+@pytest.mark.parametrize(
+    ("values", "fields", "warning"),
+    [
+        (still(0, 3), {"gravity": False}, "does not hold gravity"),
+        (still(0, 1), {}, "less than half the shortest training clip"),
+        (still(0, 7), {}, "longer than any training clip"),
+        (still(0, 3)[::25], {"rate_hz": 2.0}, "6 samples only"),
+    ],
+)
+def test_doubt_is_a_warning(bundle: Bundle, values: FloatArray, fields: dict[str, Any], warning: str) -> None:
+    """Each doubtful circumstance is one sentence in the answer, which is given all the same."""
+    answer = classify(bundle, recording(values, **fields))
+    assert answer.label == "x"
+    assert [warning in sentence for sentence in answer.warnings] == [True]
+
+
+def test_gravity_where_none_was_trained_is_doubted(tmp_path: Path) -> None:
+    """A model of gravity-free data warns of recordings that hold gravity, and of none where that is unknown."""
+    free = made_bundle(tmp_path, gravity=False)
+    (warning,) = classify(free, recording(still(0, 3))).warnings
+    assert "holds gravity, but the model was trained without it" in warning
+    assert classify(free, recording(still(0, 3), gravity=None)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.zeros((1, 3), np.float32), "two samples"),
+        (np.full((50, 3), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_what_cannot_be_classified_is_refused(bundle: Bundle, values: FloatArray, reason: str) -> None:
+    """Too few samples and non-finite ones are errors of the data."""
+    with pytest.raises(DataError, match=reason):
+        classify(bundle, recording(values))
+
+
+def test_a_model_of_two_sensors_is_refused(tmp_path: Path) -> None:
+    """A recording of one accelerometer cannot feed a model of two; the message names what it needs."""
+    two = made_bundle(tmp_path, inputs=("accelerometer", "gyroscope"))
+    with pytest.raises(DataError, match="needs accelerometer and gyroscope"):
+        classify(two, recording(still(0, 3)))
+
+
+def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Writing and reading `bundle.json` gives the same description."""
+    bundle_info().write(tmp_path)
+    assert BundleInfo.read(tmp_path) == bundle_info()
+
+
+def test_a_folder_without_bundle_is_refused(tmp_path: Path) -> None:
+    """The error names the file that is missing."""
+    with pytest.raises(DataError, match=INFO_FILE):
+        Bundle.load(tmp_path)
+
+
+def test_a_bundle_of_another_format_is_refused(tmp_path: Path) -> None:
+    """A later format is not guessed at."""
+    text = bundle_info().model_dump_json().replace('"format":1', '"format":2')
+    (tmp_path / INFO_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="format"):
+        Bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model"])
+def test_a_missing_or_damaged_model_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    """The error names `model.onnx`, whatever the runtime raised."""
+    bundle_info().write(tmp_path)
+    if content is not None:
+        (tmp_path / MODEL_FILE).write_bytes(content)
+    with pytest.raises(DataError, match="cannot be loaded") as refused:
+        Bundle.load(tmp_path)
+    assert refused.value.file == str(tmp_path / MODEL_FILE)
+
+
+@pytest.mark.parametrize("shape", [{"frames": 64}, {"channels": 6}])
+def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, shape: dict[str, int]) -> None:
+    """A model of other shapes than the description's is found when it is opened, not at the first request."""
+    bundle_info().write(tmp_path)
+    write_model(tmp_path / MODEL_FILE, **shape)
+    with pytest.raises(DataError, match="do not fit"):
+        Bundle.load(tmp_path)

@@ -1,0 +1,127 @@
+"""One run from spec to bundle, and the command line over it, on a small synthetic dataset."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+
+from pskd_core.__main__ import main
+from pskd_core.bundle import BundleInfo
+from pskd_core.config import JobSpec, parse_spec
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.preprocess import prepare_sensor
+from pskd_core.data.splits import plan_folds
+from pskd_core.evaluation.metrics import summarise
+from pskd_core.run import Run
+from tests.small import SMALL_SPEC, small_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return small_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+def spec_with(**fields: Any) -> JobSpec:
+    return parse_spec({**SMALL_SPEC, **fields})
+
+
+def finished_run(dataset: Dataset, spec: JobSpec, *, fold: int = 0, seed: int = 0) -> Run:
+    run = Run(dataset, spec, plan_folds(spec, dataset.info, dataset.recordings)[fold], seed)
+    list(run.epochs())
+    return run
+
+
+def test_a_bundle_gives_the_probabilities_of_the_offline_evaluation(dataset: Dataset, tmp_path: Path) -> None:
+    """The exported graph, fed with served windows of test recordings, repeats the stored logits to 1e-5."""
+    run = finished_run(dataset, spec_with())
+    info = run.export(tmp_path / "bundle")
+    run.save_predictions(tmp_path / "predictions.npz")
+    assert info == BundleInfo.read(tmp_path / "bundle")
+    session = onnxruntime.InferenceSession(tmp_path / "bundle" / "model.onnx")
+    windows = np.stack([prepare_sensor(dataset.stream("accelerometer", row), info.frames) for row in run.fold.test])
+    (logits,) = session.run(["logits"], {"windows": windows})
+    stored = np.load(tmp_path / "predictions.npz")
+    assert np.abs(logits - stored["test_logits"]).max() < 1e-5
+    assert stored["test_ids"].tolist() == [dataset.recordings[row].id for row in run.fold.test]
+    assert info.test is not None
+    assert info.test.accuracy == float((logits.argmax(1) == stored["test_labels"]).mean())
+    assert info.gravity
+
+
+def test_a_student_that_reads_the_skeleton_is_not_exported(dataset: Dataset, tmp_path: Path) -> None:
+    """A skeleton network is evaluated like any other but leaves no bundle that a wearable could use."""
+    backbone = {"kind": "agcn", "width": 4, "depth": 3}
+    spec = spec_with(method={"kind": "none"}, student={"inputs": ["skeleton"], "backbone": backbone})
+    run = finished_run(dataset, spec)
+    assert run.finish().test is not None
+    assert run.export(tmp_path / "bundle") is None
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_validation_is_scored_beside_the_test(dataset: Dataset) -> None:
+    """A validation subject is held out of training, followed through the epochs and scored at the end."""
+    spec = spec_with(validation={"kind": "subjects", "subjects": ["1"]})
+    run = Run(dataset, spec, plan_folds(spec, dataset.info, dataset.recordings)[0], 0)
+    reports = list(run.epochs())
+    assert all(("validation/accuracy" in report.metrics) == (report.phase == "student") for report in reports)
+    outcome = run.finish()
+    assert outcome.validation is not None
+    assert list(outcome.validation.per_subject) == ["1"]
+    assert outcome.test is not None
+    assert "1" not in outcome.test.per_subject
+    assert outcome.teachers["fusion"].validation is not None
+
+
+def test_loso_pools_its_folds(dataset: Dataset) -> None:
+    """The summary counts every recording once, whatever fold it was tested in."""
+    spec = spec_with(protocol={"kind": "loso"}, training={"epochs": 1, "batch_size": 16})
+    folds = plan_folds(spec, dataset.info, dataset.recordings)
+    outcomes = [finished_run(dataset, spec, fold=index).finish() for index in range(len(folds))]
+    summary = summarise(outcomes, folds=folds).test
+    assert summary is not None
+    assert summary.complete
+    assert summary.n == len(dataset.recordings)
+    correct = sum(outcome.test.accuracy * outcome.test.n for outcome in outcomes if outcome.test)
+    assert summary.accuracy.mean == pytest.approx(correct / len(dataset.recordings))
+
+
+def test_the_command_line_repeats_to_the_bit_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """Two runs write equal `result.json` files; a third that is stopped midway ends the same."""
+    file = tmp_path / "spec.yaml"
+    file.write_text(yaml.safe_dump({**SMALL_SPEC, "training": {"epochs": 1, "batch_size": 16}}), encoding="utf-8")
+    for out in ("one", "two"):
+        assert (
+            main(["train", str(file), "--protocol", "cross_trial", "--seeds", "0,1", "--out", str(tmp_path / out)]) == 0
+        )
+    first = (tmp_path / "one" / "result.json").read_text(encoding="utf-8")
+    assert (tmp_path / "two" / "result.json").read_text(encoding="utf-8") == first
+    result = json.loads(first)
+    assert [(run["seed"], run["fold"]) for run in result["runs"]] == [(0, "all"), (1, "all")]
+    assert 0 <= result["summary"]["test"]["accuracy"]["mean"] <= 1
+    assert result["spec"]["protocol"] == {"kind": "named", "name": "cross_trial"}
+    assert result["runs"][0]["teachers"].keys() == {"skeleton", "fusion"}
+    # Without its result and one run, the folder is as an interrupted command leaves it.
+    (tmp_path / "two" / "result.json").unlink()
+    (tmp_path / "two" / "runs" / "all-seed1" / "outcome.json").unlink()
+    assert (
+        main(["train", str(file), "--protocol", "cross_trial", "--seeds", "0,1", "--out", str(tmp_path / "two")]) == 0
+    )
+    assert (tmp_path / "two" / "result.json").read_text(encoding="utf-8") == first
+
+
+def test_the_command_line_refuses_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong field, a missing dataset and a folder of another spec end with status 1 and a message, not a trace."""
+    file = tmp_path / "spec.yaml"
+    file.write_text("training: {epochs: none}\n", encoding="utf-8")
+    assert main(["train", str(file), "--out", str(tmp_path / "out")]) == 1
+    assert "/training/epochs" in capsys.readouterr().err
+    assert main(["train", "--preset", "demo", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "identity.json").write_text('{"configuration": "another"}', encoding="utf-8")
+    assert main(["train", "--preset", "demo", "--out", str(tmp_path / "out")]) == 1
+    assert "another spec" in capsys.readouterr().err

@@ -1,0 +1,177 @@
+"""The training loop on a small synthetic dataset: what repeats, what is independent of what, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pskd_core.config import JobSpec, parse_spec
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.splits import plan_folds
+from pskd_core.errors import CheckpointError, NonFiniteLossError
+from pskd_core.run import Run
+from pskd_core.training.meter import EpochReport
+from tests.small import SMALL_SPEC, small_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return small_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+@pytest.fixture
+def spec() -> JobSpec:
+    return parse_spec(SMALL_SPEC)
+
+
+def changed(spec: JobSpec, **fields: Any) -> JobSpec:
+    """`spec` with fields replaced; nested ones as `method__schedule=…`."""
+    data = spec.model_dump(mode="json")
+    for path, value in fields.items():
+        *parents, last = path.split("__")
+        target = data
+        for parent in parents:
+            target = target[parent]
+        target[last] = value
+    return parse_spec(data)
+
+
+def make_run(dataset: Dataset, spec: JobSpec, *, seed: int = 0, resume: Path | None = None) -> Run:
+    """The run of a spec's only fold."""
+    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
+    return Run(dataset, spec, fold, seed, resume=resume)
+
+
+def weights(run: Run, name: str) -> dict[str, torch.Tensor]:
+    """A copy of a network's state."""
+    return {key: value.clone() for key, value in run.state.learners[name].network.state_dict().items()}
+
+
+def equal_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two states agree in every bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_reports_every_term_of_every_network(dataset: Dataset, spec: JobSpec) -> None:
+    """Each epoch of the plan yields one report; student epochs carry all terms of eq. (7) and who is followed."""
+    reports = list(make_run(dataset, spec).epochs())
+    assert [report.phase for report in reports] == ["teachers", "student"] * 3
+    assert reports[0].metrics.keys() == {"skeleton/ce", "skeleton/total", "fusion/ce", "fusion/total"}
+    terms = {"ce", "kd", "mk", "feature", "total", "follows/skeleton", "follows/fusion"}
+    assert reports[1].metrics.keys() == {f"student/{term}" for term in terms}
+    method: Any = spec.method
+    means = reports[1].metrics
+    expected = (
+        means["student/ce"]
+        + method.loss.alpha * means["student/kd"]
+        + method.loss.beta * means["student/mk"]
+        + method.loss.gamma * means["student/feature"]
+    )
+    assert means["student/total"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 5])
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(
+    dataset: Dataset, spec: JobSpec, tmp_path: Path, stop_after: int
+) -> None:
+    """Stopped after any epoch and resumed in a new process's state, metrics, weights and logits are the same bits."""
+    unbroken = make_run(dataset, spec)
+    reports = list(unbroken.epochs())
+    broken = make_run(dataset, spec)
+    first: list[EpochReport] = []
+    for report in broken.epochs():
+        first.append(report)
+        if len(first) == stop_after:
+            break
+    broken.checkpoint(tmp_path / "checkpoint")
+    resumed = make_run(dataset, spec, resume=tmp_path / "checkpoint")
+    assert first + list(resumed.epochs()) == reports
+    for name in ("skeleton", "fusion", "student"):
+        assert equal_bits(weights(resumed, name), weights(unbroken, name))
+    assert resumed.finish() == unbroken.finish()
+
+
+def test_teachers_do_not_depend_on_the_student(dataset: Dataset, spec: JobSpec) -> None:
+    """Another loss and another student leave the teachers' weights bit-equal, so comparisons are paired."""
+    plain = make_run(dataset, spec)
+    other = make_run(dataset, changed(spec, method__loss__beta=0.0, student__backbone__width=12))
+    for run in (plain, other):
+        list(run.epochs())
+    for name in ("skeleton", "fusion"):
+        assert equal_bits(weights(plain, name), weights(other, name))
+
+
+def test_per_step_without_pull_trains_the_same_teachers(dataset: Dataset, spec: JobSpec) -> None:
+    """The joint schedule shares the teachers' views, so only a pull toward the student changes their course."""
+    plain = make_run(dataset, spec)
+    joint = make_run(dataset, changed(spec, method__schedule={"kind": "per_step"}))
+    pulled = make_run(dataset, changed(spec, method__schedule={"kind": "per_step", "pull": 1.0}))
+    for run in (plain, joint, pulled):
+        list(run.epochs())
+    assert equal_bits(weights(plain, "fusion"), weights(joint, "fusion"))
+    assert not equal_bits(weights(plain, "fusion"), weights(pulled, "fusion"))
+
+
+def test_the_students_step_leaves_its_teachers_alone(dataset: Dataset, spec: JobSpec) -> None:
+    """A student epoch changes no bit of a teacher, batch-norm statistics included."""
+    run = make_run(dataset, spec)
+    epochs = run.epochs()
+    next(epochs)
+    before = weights(run, "fusion")
+    assert next(epochs).phase == "student"
+    assert equal_bits(weights(run, "fusion"), before)
+
+
+def test_seeds_differ_and_repeat(dataset: Dataset, spec: JobSpec) -> None:
+    """The same seed gives the same bits, another seed does not."""
+    runs = [make_run(dataset, spec, seed=seed) for seed in (0, 0, 1)]
+    reports = [list(run.epochs()) for run in runs]
+    assert reports[0] == reports[1]
+    assert reports[0] != reports[2]
+
+
+def test_a_non_finite_loss_names_network_term_and_step(dataset: Dataset, spec: JobSpec) -> None:
+    """A learning rate that explodes ends the run with its cause instead of training on NaN."""
+    optim = {"learning_rate": 1.0, "warmup_epochs": 0, "gradient_clip_norm": None}
+    run = make_run(dataset, changed(spec, training__student=optim, training__epochs=50))
+    run.train_clips.streams["accelerometer"][0, 0, 0] = np.nan
+    with pytest.raises(NonFiniteLossError) as caught:
+        list(run.epochs())
+    assert (caught.value.network, caught.value.term) == ("fusion", "ce")
+    assert caught.value.step >= 1
+
+
+def test_stopping_is_the_callers(dataset: Dataset, spec: JobSpec) -> None:
+    """What `on_step` raises comes out of the loop at once."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(steps: int) -> None:
+        if steps >= 3:
+            raise Stop(steps)
+
+    with pytest.raises(Stop):
+        list(make_run(dataset, spec).epochs(stop))
+
+
+def test_a_checkpoint_of_another_run_is_refused(dataset: Dataset, spec: JobSpec, tmp_path: Path) -> None:
+    """A checkpoint is loaded by the seed, fold and spec that wrote it, and a damaged one by none."""
+    run = make_run(dataset, spec)
+    next(run.epochs())
+    run.checkpoint(tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="another configuration"):
+        make_run(dataset, spec, seed=1, resume=tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "tensors.safetensors").write_bytes(b"\x08")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        make_run(dataset, spec, resume=tmp_path / "checkpoint")
+
+
+def test_bf16_trains_close_to_fp32(dataset: Dataset, spec: JobSpec) -> None:
+    """Mixed precision follows the same course within its rounding."""
+    exact = list(make_run(dataset, spec).epochs())
+    mixed = list(make_run(dataset, changed(spec, training__precision="bf16")).epochs())
+    for one, other in zip(exact[:2], mixed[:2], strict=True):
+        assert other.metrics == pytest.approx(one.metrics, rel=0.1, abs=0.1)

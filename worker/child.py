@@ -1,0 +1,70 @@
+"""Child processes: forked from a server that has everything heavy imported and has never used it."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from store.datasets import ClaimedImport
+from store.engine import Database
+from store.objects import ObjectStore
+from store.runs import ClaimedRun
+from worker import logs
+from worker.link import Link
+from worker.settings import WorkerSettings
+
+# The server swallows import errors of these; a test proves that they are there. The first two are what torch itself
+# imports when the first optimiser steps and when the first network is exported: two seconds that no run then pays.
+PRELOAD = ("torch._dynamo", "onnxscript", "worker.execute", "worker.imports")
+
+_ABANDONED = 75  # exit status, for people only: the database says how a run ended
+_LOOK_S = 1.0
+
+
+def forkserver() -> ForkServerContext:
+    """The context that starts children."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOAD))
+    return context
+
+
+def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path) -> None:
+    """Main function of a run's process."""
+    _enter(claimed.run_id, link, folder)
+    # Torch is imported in children only, where the fork server has loaded it before: the worker itself stays small.
+    from worker.execute import Execution  # noqa: PLC0415
+
+    Execution(settings, claimed, link, folder).run()
+
+
+def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, folder: Path) -> None:
+    """Main function of an import's process."""
+    _enter(claimed.dataset_id, link, folder)
+    from worker.imports import import_claimed  # noqa: PLC0415
+
+    objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
+    import_claimed(Database(settings.database_url), objects, claimed, folder)
+
+
+def _enter(name: str, link: Link, folder: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    logs.configure(name)
+    threading.Thread(target=_end_when_abandoned, args=(link, folder), daemon=True).start()
+
+
+def _end_when_abandoned(link: Link, folder: Path) -> None:
+    """Ends this process when its supervisor has gone or its lease is over.
+
+    Signals of a parent's death do not work here: to the system, the parent is the fork server.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("this is no child process")
+    while (left_s := link.lease_left_s) > 0 and not wait([parent.sentinel], timeout=min(left_s, _LOOK_S)):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(_ABANDONED)

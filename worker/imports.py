@@ -1,0 +1,82 @@
+"""One import in its own process: from an upload, a folder or a recipe to a dataset that jobs can train on."""
+
+import logging
+import sys
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from pskd_core.config import JobSpec
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.importing import import_dataset
+from pskd_core.data.splits import plan_folds
+from pskd_core.data.synthetic import SyntheticSource
+from pskd_core.errors import DataError, SpecError
+from store import datasets, jobs
+from store.datasets import ClaimedImport
+from store.engine import Database
+from store.errors import LostLease, StoreError
+from store.jobs import PlannedFold
+from store.lifecycle import FailureCause
+from store.models import Job
+from store.objects import ObjectStore
+from worker.failures import cause_of, detail_of
+
+logger = logging.getLogger(__name__)
+
+
+def import_claimed(database: Database, objects: ObjectStore, claimed: ClaimedImport, folder: Path) -> None:
+    """Import and write down the result, or why there is none; the jobs that waited start or fail with it."""
+    try:
+        _import(database, objects, claimed, folder / "dataset")
+    except LostLease:
+        logger.warning("somebody else imports this dataset by now; stopping")
+    except Exception as error:  # the supervisor needs no trace, people do
+        logger.exception("the import has stopped")
+        _fail(database, claimed, error)
+
+
+def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, destination: Path) -> None:
+    report = import_dataset(_source(objects, claimed), destination)
+    tree = objects.put_tree(destination)
+    dataset = Dataset.open(destination)
+    with database.write() as session:
+        row = datasets.finish_import(
+            session,
+            claimed.claim,
+            report=report.model_dump(mode="json"),
+            content_digest=report.digest,
+            tree_digest=tree,
+        )
+        for job in jobs.waiting(session, row.id):
+            _start(session, job, dataset)
+
+
+def _source(objects: ObjectStore, claimed: ClaimedImport) -> Path | SyntheticSource:
+    if claimed.upload_digest is not None:
+        return objects.get_file(claimed.upload_digest)
+    if claimed.source["kind"] == "path":
+        return Path(claimed.source["path"])
+    return SyntheticSource.model_validate(claimed.source)
+
+
+def _start(session: Session, job: Job, dataset: Dataset) -> None:
+    """Fan a job out that waited for its dataset, or say why the dataset cannot serve it."""
+    try:
+        folds = plan_folds(JobSpec.model_validate(job.spec), dataset.info, dataset.recordings)
+    except (SpecError, DataError) as unfit:
+        cause = FailureCause.USER_ERROR if isinstance(unfit, SpecError) else FailureCause.DATA
+        jobs.fail(session, job, cause=cause, detail=str(unfit))
+    else:
+        jobs.expand(session, job, [PlannedFold(name=fold.name, n_test=len(fold.test)) for fold in folds])
+
+
+def _fail(database: Database, claimed: ClaimedImport, error: Exception) -> None:
+    cause = cause_of(error)
+    if cause is not None:  # otherwise the lease runs out and the import is tried again
+        try:
+            with database.write() as session:
+                datasets.fail_import(session, claimed.claim, cause=cause, detail=detail_of(error))
+        except StoreError as stale:
+            logger.warning("%s", stale)
+    sys.exit(1)

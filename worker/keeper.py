@@ -1,0 +1,146 @@
+"""`python -m worker.keeper`: what keeps jobs moving, as plain loops over SQL.
+
+It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, and feeds the tracking server.
+Several may run side by side.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from celery import Celery
+
+from store import datasets, outbox, runs
+from store.engine import Database
+from store.objects import ObjectStore
+from worker import logs, notes
+from worker.app import make_app, nudge
+from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from worker.tracking import Tracker
+
+logger = logging.getLogger("worker.keeper")  # also when it is `__main__`
+
+RELAY_S = 0.1
+TRACK_S = 1.0
+PURGE_S = 3600.0
+KEEP_SENT_S = 24 * 3600.0
+MOST_NUDGES = 32  # a queue
+_WORST_PAUSE_S = 5.0
+
+
+def main() -> None:
+    """Run all loops until SIGTERM or SIGINT."""
+    logs.configure()
+    settings, stopping = WorkerSettings(), threading.Event()
+    for wish in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wish, lambda _signal, _frame: stopping.set())
+    database, app = Database(settings.database_url), make_app(settings)
+    loops = [
+        Loop("relay", partial(relay, database, app, settings), period_s=RELAY_S),
+        Loop("reaper", partial(reap, database, settings), period_s=settings.reaper_s),
+        Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
+        Loop("purge", partial(purge, database), period_s=PURGE_S),
+    ]
+    if settings.mlflow_url:
+        loops.append(Loop("tracker", tracking(database, settings), period_s=TRACK_S))
+    threads = [threading.Thread(target=loop.run, args=(stopping,), name=loop.name) for loop in loops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class Loop:
+    """Calls `action` every `period_s`, at once if it says that there is more; trouble is logged once and outlived."""
+
+    def __init__(self, name: str, action: Callable[[], bool], *, period_s: float) -> None:
+        self.name, self._action, self._period_s = name, action, period_s
+        self._trouble_pause_s = 0.0
+
+    def run(self, stopping: threading.Event) -> None:
+        """Go on until `stopping` is set."""
+        pause_s = 0.0
+        while not stopping.wait(pause_s):
+            pause_s = self.once()
+
+    def once(self) -> float:
+        """One round; the pause until the next."""
+        try:
+            more = self._action()
+        except Exception:
+            if not self._trouble_pause_s:
+                logger.exception("%s: in trouble; it tries again until that has passed", self.name)
+            self._trouble_pause_s = min(max(2 * self._trouble_pause_s, self._period_s, 0.25), _WORST_PAUSE_S)
+            return self._trouble_pause_s
+        if self._trouble_pause_s:
+            logger.info("%s: works again", self.name)
+            self._trouble_pause_s = 0.0
+        return 0.0 if more else self._period_s
+
+
+def relay(database: Database, app: Celery, settings: WorkerSettings) -> bool:
+    """Send the nudges that are due; those that did not get out stay due."""
+    with database.write() as session:
+        messages = outbox.take(session, "wake")
+    sent: list[int] = []
+    try:
+        for message in messages:
+            nudge(app, message.key, expires_s=settings.renudge_s)
+            sent.append(message.id)
+    finally:
+        if messages:
+            with database.write() as session:
+                outbox.mark_sent(session, sent)
+                outbox.postpone(session, [message.id for message in messages[len(sent) :]], delay_s=0.0)
+    return bool(messages)
+
+
+def reap(database: Database, settings: WorkerSettings) -> bool:
+    """Free what lost its worker."""
+    with database.write() as session:
+        lost_runs = runs.reap(session, max_stalled_attempts=settings.max_stalled_attempts)
+        for run_id in lost_runs:
+            notes.state(session, settings, run_id)
+        lost_imports = datasets.reap(session, max_attempts=settings.max_stalled_attempts)
+    for lost in [*lost_runs, *(dataset.id for dataset in lost_imports)]:
+        logger.warning("%s lost its worker", lost)
+    return False
+
+
+def nudge_again(database: Database, app: Celery, settings: WorkerSettings) -> bool:
+    """Nudge for what has been free to claim for long: its nudge may be lost, and one too many does no harm."""
+    with database.read() as session:
+        waiting = outbox.unclaimed(session, older_than_s=settings.renudge_s)
+    for queue, count in waiting.items():
+        for _ in range(min(count, MOST_NUDGES)):
+            nudge(app, queue, expires_s=settings.renudge_s)
+    return False
+
+
+def purge(database: Database) -> bool:
+    """Delete messages sent long ago."""
+    with database.write() as session:
+        outbox.purge(session, older_than_s=KEEP_SENT_S)
+    return False
+
+
+def tracking(database: Database, settings: WorkerSettings) -> Callable[[], bool]:
+    """The tracker's action. MLflow takes seconds to import, so that waits for the tracker's own thread."""
+
+    @cache
+    def tracker() -> "Tracker":
+        from worker.tracking import Tracker  # noqa: PLC0415
+
+        objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
+        return Tracker(database, objects, settings.mlflow_url or "")
+
+    return lambda: tracker().send()
+
+
+if __name__ == "__main__":
+    main()

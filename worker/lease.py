@@ -1,0 +1,121 @@
+"""The right to one piece of work, as its supervisor holds it. Each call is one transaction and may raise LostLease."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from store import datasets, runs
+from store.claims import Claim
+from store.engine import Database
+from store.lifecycle import Wanted
+from worker import notes
+from worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a supervisor waits for what."""
+
+    lease_s: float
+    heartbeat_s: float
+    step_timeout_s: float  # a child without a sign of life for so long is given up
+    stop_grace_s: float  # a child that was asked to stop is killed after so long
+
+
+class Lease(Protocol):
+    """What supervising needs, be the work a run or an import."""
+
+    @property
+    def patience(self) -> Patience:
+        """How long to wait for what."""
+
+    def renew(self) -> Wanted:
+        """Lengthen the lease, and learn what the user wants."""
+
+    def wanted(self) -> Wanted:
+        """What the user wants, without a write."""
+
+    def hand_back(self) -> None:
+        """Give the work back in good order; this counts as no attempt."""
+
+    def acknowledge(self) -> None:
+        """Stop as the user wants; IllegalTransition if the user has thought better of it."""
+
+
+@dataclass(frozen=True)
+class RunLease:
+    """The lease of a run."""
+
+    database: Database
+    settings: WorkerSettings
+    claim: Claim
+
+    @property
+    def patience(self) -> Patience:
+        """See `Lease`."""
+        return _patience(
+            self.settings, step_timeout_s=self.settings.step_timeout_s, stop_grace_s=self.settings.stop_grace_s
+        )
+
+    def renew(self) -> Wanted:
+        """See `Lease`."""
+        with self.database.write() as session:
+            return runs.renew(session, self.claim, lease_s=self.settings.lease_s)
+
+    def wanted(self) -> Wanted:
+        """See `Lease`."""
+        with self.database.read() as session:
+            return runs.wanted(session, self.claim)
+
+    def hand_back(self) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            runs.hand_back(session, self.claim)
+            notes.state(session, self.settings, self.claim.id)
+
+    def acknowledge(self) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            runs.acknowledge(session, self.claim)
+            notes.state(session, self.settings, self.claim.id)
+
+
+@dataclass(frozen=True)
+class ImportLease:
+    """The lease of a dataset's import, which nobody can pause or cancel."""
+
+    database: Database
+    settings: WorkerSettings
+    claim: Claim
+
+    @property
+    def patience(self) -> Patience:
+        """See `Lease`. An import has no steps, and nothing that is worth saving half-way."""
+        return _patience(self.settings, step_timeout_s=self.settings.import_timeout_s, stop_grace_s=0.0)
+
+    def renew(self) -> Wanted:
+        """See `Lease`."""
+        with self.database.write() as session:
+            datasets.renew(session, self.claim, lease_s=self.settings.lease_s)
+        return Wanted.RUN
+
+    def wanted(self) -> Wanted:
+        """See `Lease`."""
+        return Wanted.RUN
+
+    def hand_back(self) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            datasets.hand_back(session, self.claim)
+
+    def acknowledge(self) -> None:
+        """See `Lease`."""
+        self.hand_back()
+
+
+def _patience(settings: WorkerSettings, *, step_timeout_s: float, stop_grace_s: float) -> Patience:
+    return Patience(
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        step_timeout_s=step_timeout_s,
+        stop_grace_s=stop_grace_s,
+    )

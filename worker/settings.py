@@ -1,0 +1,39 @@
+"""What a worker process needs to know beyond what it shares with the API."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from store.queues import CPU, GPU, IO
+from store.settings import Settings
+
+
+class WorkerSettings(Settings):
+    """Where a worker listens, how much it does at once, and how patient it is."""
+
+    queues: Annotated[tuple[str, ...], NoDecode] = Field(default=(CPU, IO), description="`cpu`, `gpu`, `io`; commas")
+    runs_at_once: int = Field(default=1, ge=1, description="training processes side by side")
+    scratch_dir: Path = Field(default_factory=lambda data: data["home"] / "scratch", description="unfinished files")
+    checkpoint_every_s: float = Field(default=5.0, ge=0, description="least time between checkpoints; 0: every epoch")
+    stop_grace_s: float = Field(default=5.0, ge=0, description="a run asked to stop is killed after so long")
+    step_timeout_s: float = Field(default=300.0, gt=0, description="a run without a step for so long is given up")
+    import_timeout_s: float = Field(default=3600.0, gt=0, description="an import that takes longer is given up")
+
+    @field_validator("queues", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("queues")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or set(value) - {CPU, GPU, IO}:
+            raise ValueError(f"queues are {CPU}, {GPU} and {IO}; got {', '.join(value) or 'none'}")
+        return value
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where this worker's runs execute."""
+        return "cuda" if GPU in self.queues else "cpu"

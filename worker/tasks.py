@@ -1,0 +1,93 @@
+"""What a nudge starts: claim work and supervise it, until there is none."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+from celery import Celery
+
+from store import datasets, runs
+from store.engine import Database
+from store.queues import IO
+from worker.app import WAKE
+from worker.child import import_child, run_child
+from worker.lease import ImportLease, Lease, RunLease
+from worker.link import Link
+from worker.scratch import Scratch
+from worker.settings import WorkerSettings
+from worker.slots import Slots
+from worker.supervise import Supervisor, end, settle
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What the threads of one worker process share."""
+
+    name: str
+    settings: WorkerSettings
+    database: Database
+    scratch: Scratch
+    processes: ForkServerContext
+    run_slots: Slots
+    import_slots: Slots
+    stopping: threading.Event
+
+
+def install(app: Celery, worker: Worker) -> None:
+    """Register the one task."""
+
+    def wake(queue: str) -> None:
+        if worker.stopping.is_set():
+            return
+        if queue == IO:
+            worker.import_slots.serve(lambda: do_import(worker))
+        else:
+            worker.run_slots.serve(lambda: do_run(worker))
+
+    app.task(wake, name=WAKE)
+
+
+def do_run(worker: Worker) -> bool:
+    """Claim a run and see it through; false if there is none."""
+    settings, link = worker.settings, _new_link(worker)
+    with worker.database.write() as session:
+        claimed = runs.claim_next(session, worker=worker.name, lease_s=settings.lease_s, device=settings.device)
+    if claimed is None:
+        return False
+    logger.info("%s: attempt %d of seed %d, fold %s", claimed.run_id, claimed.attempts, claimed.seed, claimed.fold)
+    _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed)
+    return not worker.stopping.is_set()
+
+
+def do_import(worker: Worker) -> bool:
+    """Claim an import and see it through; false if there is none."""
+    settings, link = worker.settings, _new_link(worker)
+    with worker.database.write() as session:
+        claimed = datasets.claim_import(session, worker=worker.name, lease_s=settings.lease_s)
+    if claimed is None:
+        return False
+    logger.info("%s: attempt %d to import %r", claimed.dataset_id, claimed.attempts, claimed.name)
+    _supervise(worker, ImportLease(worker.database, settings, claimed.claim), link, import_child, claimed)
+    return not worker.stopping.is_set()
+
+
+def _new_link(worker: Worker) -> Link:
+    """To be made before the claim, so that here the lease never seems longer than it is."""
+    return Link(worker.processes, lease_end_s=time.monotonic() + worker.settings.lease_s)
+
+
+def _supervise(worker: Worker, lease: Lease, link: Link, main: Callable[..., None], claimed: Any) -> None:
+    with worker.scratch.folder() as folder:
+        child = worker.processes.Process(target=main, args=(worker.settings, claimed, link, folder))
+        child.start()
+        try:
+            ending = Supervisor(lease, link, worker.stopping).watch(child)
+        finally:
+            end(child)
+    settle(lease, ending)
