@@ -185,6 +185,10 @@ class Client:
         response = self._transport.get(f"/v1/jobs/{job_id}/metrics", name=list(names) or None)
         return tuple(RunCurves.model_validate(run) for run in response.json()["runs"])
 
+    def events(self, job_id: str) -> Iterator[Event]:
+        """What has happened to a job so far."""
+        return self._pages(f"/v1/jobs/{job_id}/events", Page[Event])
+
     def follow(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """Events above `after` as they happen, until the job has ended; a broken connection is taken up again."""
         patience = Patience(attempts=_FOLLOW_ATTEMPTS)

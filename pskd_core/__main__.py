@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         train_command(options)
     except PskdError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on from the last checkpoint")
@@ -101,7 +102,8 @@ def opened_dataset(source: Path | None) -> Iterator[Dataset]:
         console.print(f"{report.name}: {report.recordings} recordings ({origin})", highlight=False)
         for problem in report.problems:
             if problem.severity != "info":
-                console.print(f"[yellow]{problem.severity}:[/] {problem.file or ''} {problem.detail}", highlight=False)
+                text = ": ".join(filter(None, [problem.file, problem.detail]))
+                console.print(f"[yellow]{problem.severity}:[/] {escape(text)}", highlight=False, soft_wrap=True)
         yield Dataset.open(destination)
 
 

@@ -4,7 +4,6 @@ import os
 import socket
 import threading
 import warnings
-from multiprocessing import forkserver as fork_server
 from typing import Any
 
 from celery.exceptions import SecurityWarning
@@ -13,7 +12,7 @@ from celery.signals import worker_shutting_down
 from store.engine import Database
 from worker import logs
 from worker.app import make_app
-from worker.child import forkserver
+from worker.child import forkserver, warm_up
 from worker.scratch import Scratch
 from worker.settings import WorkerSettings
 from worker.slots import Slots
@@ -39,16 +38,17 @@ def main() -> None:
         import_slots=Slots(IMPORTS_AT_ONCE),
         stopping=threading.Event(),
     )
-    fork_server.ensure_running()  # imports torch while this process connects
 
     def stop(**_signal: Any) -> None:
         worker.stopping.set()
 
     worker_shutting_down.connect(stop)
     try:
+        warm_up(worker.processes)
         serve(worker)
     finally:
         worker.scratch.close()
+        worker.database.dispose()
 
 
 def serve(worker: Worker) -> None:

@@ -1,5 +1,6 @@
 """Child processes: forked from a server that has everything heavy imported and has never used it."""
 
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -32,6 +33,19 @@ def forkserver() -> ForkServerContext:
     return context
 
 
+def warm_up(context: ForkServerContext) -> None:
+    """Wait until children start at once: a first claim's lease would run out while the fork server imports torch.
+
+    Raises:
+        RuntimeError: what children need cannot be imported; they would all fail.
+    """
+    child = context.Process(target=_import_all)
+    child.start()
+    child.join()
+    if child.exitcode != 0:
+        raise RuntimeError("what runs need cannot be imported; the trace above says why")
+
+
 def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path) -> None:
     """Main function of a run's process."""
     _enter(claimed.run_id, link, folder)
@@ -48,6 +62,11 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
 
     objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
     import_claimed(Database(settings.database_url), objects, claimed, folder)
+
+
+def _import_all() -> None:
+    for name in PRELOAD:
+        importlib.import_module(name)
 
 
 def _enter(name: str, link: Link, folder: Path) -> None:

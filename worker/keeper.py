@@ -53,6 +53,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    database.dispose()
 
 
 class Loop:
