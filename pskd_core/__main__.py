@@ -26,9 +26,9 @@ from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
 from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.data.synthetic import SyntheticSource
-from pskd_core.errors import PskdError, SpecError
+from pskd_core.errors import CheckpointError, PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
-from pskd_core.run import Run, RunOutcome
+from pskd_core.run import Run, RunOutcome, pick_device
 
 CHECKPOINT_EVERY_S = 20.0
 console = Console(stderr=True)
@@ -114,18 +114,16 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
         "summary": summary.model_dump(mode="json"),
         "spec": spec.model_dump(mode="json"),
         "configuration_hash": configuration_hash(spec),
-        "environment": environment(),
+        "environment": environment(pick_device(spec)),
     }
 
 
-def environment() -> dict[str, str]:
+def environment(device: torch.device) -> dict[str, str]:
     """Versions and machine, as far as they may change a figure."""
     packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
-    return {"python": platform.python_version(), "machine": platform.machine(), "cpu": _cpu_capability(), **packages}
-
-
-def _cpu_capability() -> str:
-    return str(torch.backends.cpu.get_cpu_capability())
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
+    return {"python": platform.python_version(), **machine, **packages}
 
 
 def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, progress: Progress) -> RunOutcome:
@@ -133,8 +131,9 @@ def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, p
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoints = sorted(folder.glob("checkpoint-*"))
-    run = Run(dataset, spec, fold, seed, resume=checkpoints[-1] if checkpoints else None)
+    for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
+        shutil.rmtree(leftover)
+    run = _resumed(dataset, spec, fold, seed, folder)
     task = progress.add_task(f"{fold.name} seed {seed}", total=run.total_epochs, completed=run.state.epoch, note="")
     saved_at = time.monotonic()
     for report in run.epochs():
@@ -143,6 +142,16 @@ def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, p
             _save(run, folder)
             saved_at = time.monotonic()
     return _finish(run, folder)
+
+
+def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path) -> Run:
+    """The run at its last checkpoint, or afresh if there is none that can be read."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), reverse=True):
+        try:
+            return Run(dataset, spec, fold, seed, resume=checkpoint)
+        except CheckpointError as unusable:
+            console.print(f"[yellow]warning:[/] {escape(str(unusable))}", highlight=False, soft_wrap=True)
+    return Run(dataset, spec, fold, seed)
 
 
 def _finish(run: Run, folder: Path) -> RunOutcome:

@@ -205,6 +205,8 @@ def _ask(session: Session, job_id: str, tenant: str, asked: JobEvent, *, done: s
     for run in changed:
         if run.state is RunState.QUEUED:
             outbox.wake(session, queue_of(run.device))
+        if run.tracking_id is not None:  # MLflow knows it, and no worker is there to tell
+            outbox.add(session, "mlflow", run.id, {"op": "state", "state": run.state})
     return settle(session, job_id, *map(run_happening, changed), asked=asked)
 
 

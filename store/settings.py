@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between renewals")
     reaper_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between looks for expired leases")
     max_stalled_attempts: int = Field(default=3, ge=1, description="attempts without a new checkpoint")
-    renudge_s: float = Field(default=30.0, gt=0, description="a queued run unclaimed for so long is nudged again")
+    renudge_s: float = Field(default=5.0, gt=0, description="a queued run unclaimed for so long is nudged again")
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

@@ -10,12 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import datasets, jobs, outbox, runs
 from store.engine import Database
 from store.lifecycle import FailureCause
 from store.migrate import upgrade
+from store.models import Run
 from tests import services
 from tests.stored import add_ready_dataset, claim, finish, submit
 
@@ -29,7 +31,9 @@ def fill(database: Database) -> None:
         _running_jobs(session)
         datasets.create(session, name="waiting", source={"kind": "synthetic"})
         submit(session, dataset="waiting", name="validating")
-        outbox.add(session, "mlflow", "run_1", {"op": "start"})
+        told = session.scalars(select(Run)).first()
+        assert told is not None
+        outbox.add(session, "mlflow", told.id, {"op": "state", "state": told.state})
 
 
 def _finished_jobs(session: Session) -> None:

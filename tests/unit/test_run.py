@@ -1,6 +1,7 @@
 """One run from spec to bundle, and the command line over it, on a small synthetic dataset."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,21 @@ from pskd_core.data.preprocess import prepare_sensor
 from pskd_core.data.splits import plan_folds
 from pskd_core.evaluation.metrics import summarise
 from pskd_core.run import Run
+from pskd_core.training.meter import EpochReport
 from tests.small import SMALL_SPEC, small_dataset
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return small_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    file = tmp_path / "spec.yaml"
+    spec = {**SMALL_SPEC, "training": {"epochs": 2, "batch_size": 16}}
+    file.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    return file
 
 
 def spec_with(**fields: Any) -> JobSpec:
@@ -89,14 +99,11 @@ def test_loso_pools_its_folds(dataset: Dataset) -> None:
     assert summary.accuracy.mean == pytest.approx(correct / len(dataset.recordings))
 
 
-def test_the_command_line_repeats_to_the_bit_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """Two runs write equal `result.json` files; a third that is stopped midway ends the same."""
-    file = tmp_path / "spec.yaml"
-    file.write_text(yaml.safe_dump({**SMALL_SPEC, "training": {"epochs": 1, "batch_size": 16}}), encoding="utf-8")
+def test_the_command_line_repeats_to_the_bit(spec_file: Path, tmp_path: Path) -> None:
+    """Two runs of a command write equal `result.json` files, with the override of every option in them."""
+    command = ["train", str(spec_file), "--protocol", "cross_trial", "--seeds", "0,1"]
     for out in ("one", "two"):
-        assert (
-            main(["train", str(file), "--protocol", "cross_trial", "--seeds", "0,1", "--out", str(tmp_path / out)]) == 0
-        )
+        assert main([*command, "--out", str(tmp_path / out)]) == 0
     first = (tmp_path / "one" / "result.json").read_text(encoding="utf-8")
     assert (tmp_path / "two" / "result.json").read_text(encoding="utf-8") == first
     result = json.loads(first)
@@ -104,13 +111,34 @@ def test_the_command_line_repeats_to_the_bit_and_goes_on_where_it_stopped(tmp_pa
     assert 0 <= result["summary"]["test"]["accuracy"]["mean"] <= 1
     assert result["spec"]["protocol"] == {"kind": "named", "name": "cross_trial"}
     assert result["runs"][0]["teachers"].keys() == {"skeleton", "fusion"}
-    # Without its result and one run, the folder is as an interrupted command leaves it.
-    (tmp_path / "two" / "result.json").unlink()
-    (tmp_path / "two" / "runs" / "all-seed1" / "outcome.json").unlink()
-    assert (
-        main(["train", str(file), "--protocol", "cross_trial", "--seeds", "0,1", "--out", str(tmp_path / "two")]) == 0
-    )
-    assert (tmp_path / "two" / "result.json").read_text(encoding="utf-8") == first
+
+
+def test_an_interrupted_command_goes_on_from_its_checkpoint(
+    spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in mid-run, then the same command: it goes on after the last epoch saved and ends as if unbroken."""
+    monkeypatch.setattr("pskd_core.__main__.CHECKPOINT_EVERY_S", 0.0)
+    epochs, finish = Run.epochs, tmp_path / "broken" / "result.json"
+    done: list[int] = []
+
+    def interrupted(run: Run, on_step: Callable[[int], None] | None = None) -> Iterator[EpochReport]:
+        for report in epochs(run, on_step):
+            done.append(report.index)
+            yield report
+            if done == [0, 1, 2]:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "epochs", interrupted)
+    command = ["train", str(spec_file), "--out"]
+    assert main([*command, str(tmp_path / "broken")]) == 130
+    assert not finish.exists()
+    leftover = tmp_path / "broken" / "runs" / "all-seed0" / ".checkpoint-00004.0.partial"
+    leftover.mkdir()
+    assert main([*command, str(tmp_path / "broken")]) == 0
+    assert done == [0, 1, 2, 3]
+    assert not leftover.exists()
+    assert main([*command, str(tmp_path / "unbroken")]) == 0
+    assert finish.read_bytes() == (tmp_path / "unbroken" / "result.json").read_bytes()
 
 
 def test_the_command_line_refuses_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,20 @@ def test_retry_of_a_job_without_runs(database: Database) -> None:
             jobs.retry(session, job.id)
 
 
+def test_the_tracker_hears_what_users_do_to_waiting_runs(database: Database) -> None:
+    """A run that MLflow knows and no worker holds tells of its end by a note; an unknown one has nothing to tell."""
+    with database.write() as session:
+        add_ready_dataset(session)
+        job_id = submit(session, seeds=(0, 1)).id
+        known = claim(session)
+        runs.set_tracking_id(session, known.run_id, "mlflow-1")
+        runs.hand_back(session, known.claim)
+    with database.write() as session:
+        jobs.cancel(session, job_id)
+        notes = [(note.key, note.payload) for note in outbox.take(session, "mlflow")]
+    assert notes == [(known.run_id, {"op": "state", "state": "cancelled"})]
+
+
 def test_claims_go_by_priority_then_age(database: Database) -> None:
     """A higher priority goes first; within it the older job, and within a job the planned order."""
     with database.write() as session:

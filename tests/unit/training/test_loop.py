@@ -133,14 +133,22 @@ def test_seeds_differ_and_repeat(dataset: Dataset, spec: JobSpec) -> None:
 
 
 def test_a_non_finite_loss_names_network_term_and_step(dataset: Dataset, spec: JobSpec) -> None:
-    """A learning rate that explodes ends the run with its cause instead of training on NaN."""
-    optim = {"learning_rate": 1.0, "warmup_epochs": 0, "gradient_clip_norm": None}
-    run = make_run(dataset, changed(spec, training__student=optim, training__epochs=50))
+    """A loss that overflows ends the run with network, term and step instead of training on NaN."""
+    run = make_run(dataset, changed(spec, method__loss__beta=1e38, method__loss__temperature=1e6))
+    with pytest.raises(NonFiniteLossError) as caught:
+        list(run.epochs())
+    assert caught.value.network == "student"
+    assert caught.value.term in {"mk", "total"}
+    assert caught.value.step == run.state.steps > 0
+
+
+def test_a_broken_sample_is_found_where_it_is_first_read(dataset: Dataset, spec: JobSpec) -> None:
+    """NaN in the accelerometer shows in the fusion teacher's cross-entropy, and the skeleton's is not blamed."""
+    run = make_run(dataset, spec)
     run.train_clips.streams["accelerometer"][0, 0, 0] = np.nan
     with pytest.raises(NonFiniteLossError) as caught:
         list(run.epochs())
     assert (caught.value.network, caught.value.term) == ("fusion", "ce")
-    assert caught.value.step >= 1
 
 
 def test_stopping_is_the_callers(dataset: Dataset, spec: JobSpec) -> None:
