@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
@@ -14,14 +14,17 @@ from sqlalchemy.orm import Session
 
 from api.auth import Caller, identify
 from pskd_core.data.columnar import Dataset
+from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
 from store.engine import Database
+from store.errors import ObjectDamaged
 from store.objects import ObjectStore
 from store.settings import Settings
 
 PAGE_LIMIT = 200
 _KEPT_OPEN = 16
 _STALE_S = 24 * 3600.0
+_Opened = TypeVar("_Opened")
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,27 @@ def build_services(settings: Settings) -> Services:
 
     @lru_cache(maxsize=_KEPT_OPEN)
     def open_dataset(tree_digest: str) -> Dataset:
-        return Dataset.open(objects.get_tree(tree_digest))
+        return _opened(objects, tree_digest, Dataset.open)
 
     @lru_cache(maxsize=_KEPT_OPEN)
     def load_bundle(tree_digest: str) -> Bundle:
-        return Bundle.load(objects.get_tree(tree_digest))
+        return _opened(objects, tree_digest, Bundle.load)
 
     return Services(settings, Database(settings.database_url), objects, uploads, open_dataset, load_bundle)
+
+
+def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:
+    """What lies in a stored tree.
+
+    Raises:
+        ObjectDamaged: the copy of it on this disk cannot be read, which is nothing that a caller could mend. The copy
+            is dropped, so the next request has a fresh one.
+    """
+    try:
+        return read(objects.get_tree(tree_digest))
+    except DataError as damaged:
+        objects.drop_tree(tree_digest)
+        raise ObjectDamaged(f"the local copy of tree {tree_digest} was dropped: {damaged}") from damaged
 
 
 def _prepare(uploads: Path) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import CallerDep
 from store import idempotency
+from store.models import IdempotencyKey
 
 Created = tuple[str, BaseModel]  # where it is, and what is answered
 
@@ -23,6 +24,10 @@ class Once:
     key: str | None
     operation: str
     tenant: str
+
+    def seen(self, session: Session) -> bool:
+        """Whether the key has come before: the request then has an answer already, whatever has changed since."""
+        return self.key is not None and session.get(IdempotencyKey, (self.tenant, self.key)) is not None
 
     def accept(self, session: Session, payload: str, create: Callable[[], Created]) -> Response:
         """The 202 of a creation, or its repetition.

@@ -1,6 +1,6 @@
 """Bodies that are files: a form with one file, or the file itself."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -22,11 +22,13 @@ class _ToFolder(MultiPartParser):
     """Writes files below a folder; by default they go to memory and then to `/tmp`, which may be memory too."""
 
     folder: Path
+    fields_before: dict[str, str] | None = None  # the fields that came before the file, once it begins
 
     def on_headers_finished(self) -> None:
         """Open the file of the part that begins."""
         super().on_headers_finished()
         if (upload := self._current_part.file) is not None:
+            self.fields_before = {name: value for name, value in self.items if isinstance(value, str)}
             file: Any = NamedTemporaryFile(dir=self.folder)  # noqa: SIM115 - closed with the form
             upload.file.close()
             upload.file = file
@@ -34,22 +36,42 @@ class _ToFolder(MultiPartParser):
 
 
 @asynccontextmanager
-async def form_file(request: Request, *, folder: Path) -> AsyncIterator[tuple[UploadFile, FormData]]:
+async def form_file(
+    request: Request, *, folder: Path, check: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
+) -> AsyncIterator[tuple[UploadFile, FormData]]:
     """The file in the field `file` of a multipart form, written below `folder` while it lasts, and the form.
+
+    `check` may refuse the form by the fields that come before the file, while the file has only begun to arrive.
 
     Raises:
         Refusal: the form is damaged (400), or has no such file or an empty one (422).
     """
     parser = _ToFolder(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
     parser.folder = folder
+    if check is not None:
+        parser.stream = _checked(parser, check)
     try:
         form = await parser.parse()
     except MultiPartException as damaged:
         raise Refusal(MALFORMED, f"the form cannot be read: {damaged.message}") from damaged
+    except UnicodeError as undecodable:  # some of Python's encodings decode nothing at all
+        raise Refusal(MALFORMED, "the form cannot be read: its charset does not decode it; send UTF-8") from undecodable
     try:
         yield _file_of(form), form
     finally:
         await form.close()
+
+
+async def _checked(
+    parser: _ToFolder, check: Callable[[Mapping[str, str]], Awaitable[None]]
+) -> AsyncGenerator[bytes, None]:
+    stream, waiting = parser.stream, True
+    async for chunk in stream:
+        yield chunk
+        # The parser asks for more, so it has taken this chunk in.
+        if waiting and parser.fields_before is not None:
+            waiting = False
+            await check(parser.fields_before)
 
 
 def _file_of(form: FormData) -> UploadFile:

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
-
 
 class Answer(BaseModel):
     """Part of an answer."""
@@ -136,11 +134,6 @@ class JobSummary(Answer):
     progress: Progress | None
     eta_s: float | None
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self.state in ENDED
-
 
 class Job(JobSummary):
     """A job with its whole spec."""
@@ -202,6 +195,12 @@ class RunCurves(Answer):
     seed: int
     fold: str
     curves: dict[str, Curve]
+
+
+class JobMetrics(Answer):
+    """Every curve of a job."""
+
+    runs: tuple[RunCurves, ...]
 
 
 # --- Leaderboard and models ---------------------------------------------------------------------------------------

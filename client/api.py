@@ -17,13 +17,18 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
 
+from httpx import Response
+from pydantic import ValidationError
+
 from client.answers import (
+    Answer,
     Classification,
     Dataset,
     DatasetSummary,
     Estimate,
     Event,
     Job,
+    JobMetrics,
     JobSummary,
     LeaderboardRow,
     Model,
@@ -34,8 +39,8 @@ from client.answers import (
     RunCurves,
     RunReport,
 )
-from client.errors import ImportFailed, NoDataset, Refused, Unreachable, WaitedTooLong
-from client.transport import Patience, Transport
+from client.errors import ImportFailed, NoDataset, Refused, Strange, Unreachable, WaitedTooLong
+from client.transport import Body, Patience, Transport
 from pskd_core.config import JobSpec
 
 DEFAULT_URL = "http://127.0.0.1:8750"
@@ -43,7 +48,7 @@ _LOOK_EVERY_S = 0.5
 # Enough for a service that restarts: about forty seconds of silence.
 _FOLLOW_ATTEMPTS = 10
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 
 
 class Client:
@@ -76,7 +81,7 @@ class Client:
             archive.seek(0)
             return {"files": {"file": (filename, archive, "application/zip")}, "data": {"name": name}}
 
-        return Dataset.model_validate_json(self._transport.post("/v1/datasets", body).content)
+        return self._post(Dataset, "/v1/datasets", body)
 
     def import_path(self, path: Path, *, name: str) -> Dataset:
         """Import a folder or zip that the service itself can read, if its operator allows that."""
@@ -88,7 +93,7 @@ class Client:
 
     def _import(self, source: Mapping[str, Any], name: str) -> Dataset:
         body = {"name": name, "source": source}
-        return Dataset.model_validate_json(self._transport.post("/v1/datasets", lambda: {"json": body}).content)
+        return self._post(Dataset, "/v1/datasets", lambda: {"json": body})
 
     def datasets(self) -> Iterator[DatasetSummary]:
         """All datasets, newest first."""
@@ -96,7 +101,7 @@ class Client:
 
     def dataset(self, dataset_id: str) -> Dataset:
         """One dataset with what its import found."""
-        return Dataset.model_validate_json(self._transport.get(f"/v1/datasets/{quote(dataset_id, safe='')}").content)
+        return self._get(Dataset, f"/v1/datasets/{quote(dataset_id, safe='')}")
 
     def find_dataset(self, id_or_name: str) -> Dataset:
         """By id, else the newest of that name whose import has not failed, else the newest of that name.
@@ -132,18 +137,17 @@ class Client:
     def recording(self, dataset_id: str, recording_id: str, *, points: int = 5000) -> Recording:
         """One recording's series; a series of more than `points` samples is thinned."""
         path = f"/v1/datasets/{dataset_id}/recordings/{recording_id}"
-        return Recording.model_validate_json(self._transport.get(path, points=points).content)
+        return self._get(Recording, path, points=points)
 
     # --- Jobs -----------------------------------------------------------------------------------------------------
 
     def submit(self, spec: JobSpec | Mapping[str, Any]) -> Job:
         """Start a job from a spec, or from `{"preset": …}` with fields laid over it."""
-        return Job.model_validate_json(self._transport.post("/v1/jobs", lambda: {"json": _plain(spec)}).content)
+        return self._post(Job, "/v1/jobs", lambda: {"json": _plain(spec)})
 
     def estimate(self, spec: JobSpec | Mapping[str, Any]) -> Estimate:
         """What submitting it would do; nothing is started."""
-        response = self._transport.post("/v1/jobs", lambda: {"json": _plain(spec)}, dry_run=True)
-        return Estimate.model_validate_json(response.content)
+        return self._post(Estimate, "/v1/jobs", lambda: {"json": _plain(spec)}, dry_run=True)
 
     def jobs(self, *, state: str | None = None) -> Iterator[JobSummary]:
         """All jobs, newest first."""
@@ -151,7 +155,7 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         """One job as it stands."""
-        return Job.model_validate_json(self._transport.get(f"/v1/jobs/{job_id}").content)
+        return self._get(Job, f"/v1/jobs/{job_id}")
 
     def runs(self, job_id: str) -> Iterator[Run]:
         """The runs of a job, with results of those that have succeeded."""
@@ -159,7 +163,7 @@ class Client:
 
     def report(self, run_id: str) -> RunReport:
         """What a finished run measured, in full."""
-        return RunReport.model_validate_json(self._transport.get(f"/v1/runs/{run_id}/report").content)
+        return self._get(RunReport, f"/v1/runs/{run_id}/report")
 
     def cancel(self, job_id: str) -> Job:
         """End a job; what it has finished stays."""
@@ -178,12 +182,11 @@ class Client:
         return self._ask(job_id, "retry")
 
     def _ask(self, job_id: str, what: str) -> Job:
-        return Job.model_validate_json(self._transport.post(f"/v1/jobs/{job_id}/{what}").content)
+        return self._post(Job, f"/v1/jobs/{job_id}/{what}")
 
     def metrics(self, job_id: str, names: Iterable[str] = ()) -> tuple[RunCurves, ...]:
         """The curves of a job, run by run; all of them unless `names` are given."""
-        response = self._transport.get(f"/v1/jobs/{job_id}/metrics", name=list(names) or None)
-        return tuple(RunCurves.model_validate(run) for run in response.json()["runs"])
+        return self._get(JobMetrics, f"/v1/jobs/{job_id}/metrics", name=list(names) or None).runs
 
     def events(self, job_id: str) -> Iterator[Event]:
         """What has happened to a job so far."""
@@ -238,7 +241,8 @@ class Client:
         data, name = (
             (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
         )
-        response = self._transport.post(
+        return self._post(
+            Classification,
             f"/v1/models/{quote(model, safe='')}/classify",
             lambda: {"files": {"file": (name, data)}},
             version=version,
@@ -246,12 +250,23 @@ class Client:
             rate_hz=rate_hz,
             unit=unit,
         )
-        return Classification.model_validate_json(response.content)
+
+    def _get(self, answer: type[A], path: str, **parameters: Any) -> A:
+        return self._read(answer, self._transport.get(path, **parameters))
+
+    def _post(self, answer: type[A], path: str, body: Body = dict, **parameters: Any) -> A:
+        return self._read(answer, self._transport.post(path, body, **parameters))
+
+    def _read(self, answer: type[A], response: Response) -> A:
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as strange:
+            raise Strange(self.url) from strange
 
     def _pages(self, path: str, page: type[Page[A]], **filters: Any) -> Iterator[A]:
         cursor: str | None = None
         while True:
-            found = page.model_validate_json(self._transport.get(path, cursor=cursor, **filters).content)
+            found = self._get(page, path, cursor=cursor, **filters)
             yield from found.items
             cursor = found.next_cursor
             if cursor is None:

@@ -10,14 +10,14 @@ from typer.core import TyperGroup
 from client import output
 from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
-from client.errors import ClientError, Refused, Unreachable
+from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
 from client.specfile import BadSpecFile, read_spec
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
 from client.watch import watch as watch_jobs
 
-FAILED, UNREACHABLE = 1, 3
+FAILED, UNREACHABLE, INTERRUPTED = 1, 3, 130
 
 
 class Commands(TyperGroup):
@@ -30,6 +30,8 @@ class Commands(TyperGroup):
         except ClientError as error:
             output.report_error(error)
             raise typer.Exit(UNREACHABLE if isinstance(error, Unreachable) else FAILED) from error
+        except KeyboardInterrupt as interrupted:
+            raise typer.Exit(INTERRUPTED) from interrupted
 
 
 app = typer.Typer(
@@ -79,9 +81,10 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start everything on this machine, until Ctrl-C."""
-    # A client of a service elsewhere needs no broker and no server's packages.
-    from client.up import run_stack  # noqa: PLC0415
-
+    try:
+        from client.up import run_stack  # noqa: PLC0415  # a client of a service elsewhere is installed without a broker
+    except ModuleNotFoundError as missing:
+        raise NotInstalled(missing.name) from missing
     run_stack(
         home or default_home(),
         host=host,

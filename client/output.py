@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -27,13 +28,15 @@ _STYLES = {
 }  # fmt: skip
 
 
+@cache
 def stdout() -> Console:
-    """The console of results; off a terminal a line is as long as it is."""
+    """The one console of results, so that lines appear above its bars; off a terminal a line is as long as it is."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+@cache
 def stderr() -> Console:
-    """The console of messages."""
+    """The one console of messages."""
     return Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 

@@ -10,6 +10,7 @@ from client.output import aligned, per_cent
 
 _STRIP_WIDTH = 60
 _BAR_WIDTH = 20
+_MOST_SEGMENTS = 40
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
 
 
@@ -19,8 +20,10 @@ def print_timeline(console: Console, title: str, answer: Classification) -> None
     console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}"))
     if console.is_terminal:
         console.print(Text("  ").append(_strip(answer.segments)))
-    for line in _segment_lines(answer.segments):
+    for line in _segment_lines(answer.segments[:_MOST_SEGMENTS]):
         console.print(line, markup=False)
+    if len(answer.segments) > _MOST_SEGMENTS:
+        console.print(f"  and {len(answer.segments) - _MOST_SEGMENTS} more; --json has all")
     console.print("  most likely:")
     for line in _class_lines(answer.probabilities.items()):
         console.print(line, markup=False)

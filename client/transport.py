@@ -28,8 +28,9 @@ class Transport:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        host = _host(self.url)
         # A proxy named by the environment is for reaching other machines.
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=not _is_loopback(self.url))
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=not _is_loopback(host))
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Read something; parameters that are None are left out."""
@@ -116,8 +117,17 @@ def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
+def _host(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unreachable(url, str(error)) from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise Unreachable(url, "such a URL begins with http:// or https:// and a host")
+    return parsed.host
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -123,11 +123,14 @@ def classify(bundle: Bundle, recording: SensorRecording, *, top_k: int = 5) -> C
     to it, and so are those of a segment.
 
     Raises:
-        DataError: the model needs other sensors, or the recording has fewer than two samples or a non-finite one.
+        DataError: the model needs other sensors, the recording has fewer than two samples, a non-finite one or far too
+            many, or the model finds no finite probability for it.
     """
     _check_recording(bundle.info, recording)
     ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule)
     probabilities = np.concatenate(list(_predictions(bundle, recording.values_g, ranges)))
+    if not np.isfinite(probabilities).all():
+        raise DataError("the model finds no finite probabilities for these values; check their size and unit")
     times = [(start / recording.rate_hz, stop / recording.rate_hz) for start, stop in ranges]
     bounds = _bounds(times)
     shares = np.array([end_s - start_s for start_s, end_s in pairwise(bounds)]) / (bounds[-1] - bounds[0])

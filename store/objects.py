@@ -1,12 +1,15 @@
 """The object store: bytes named by their SHA-256, in a folder or in S3, never half-written."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -29,6 +32,10 @@ class ObjectStore:
         self._fs, self._root = fsspec.core.url_to_fs(url)
         self._local = isinstance(self._fs, LocalFileSystem)
         self._cache = cache_dir
+        if self._local:
+            # A folder that cannot be made is `ping`'s to report: processes start also while a store is away.
+            with contextlib.suppress(OSError):
+                Path(self._root).mkdir(parents=True, exist_ok=True)
 
     def put_bytes(self, data: bytes) -> str:
         """Stores bytes and returns their digest."""
@@ -103,9 +110,41 @@ class ObjectStore:
             shutil.rmtree(building, ignore_errors=True)
         return cached
 
+    def delete_tree(self, digest: str) -> None:
+        """Deletes a tree and its files, which nothing else may refer to; what is gone already is no error."""
+        try:
+            files = self.list_tree(digest)
+        except ObjectMissing:
+            return
+        for key in map(self._key, [*files.values(), digest]):
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(key)
+
+    def sweep(self, *, older_than_s: float) -> None:
+        """Removes what killed processes left half-written so long ago, in the folder and in this machine's cache."""
+        folders = [self._cache, Path(self._root)] if self._local else [self._cache]
+        for left in (left for folder in folders for left in folder.glob("*/.*")):
+            with suppress(FileNotFoundError):  # finished or swept meanwhile
+                if time.time() - left.stat().st_mtime > older_than_s:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def drop_tree(self, digest: str) -> None:
+        """Forgets the local copy of a tree that turned out damaged: `get_tree` then fetches and checks it anew."""
+        cached = self._cache / "trees" / digest
+        dropped = _beside(cached)
+        # Renamed first, so that nobody meets half a tree; whoever has its files open goes on reading them.
+        with contextlib.suppress(FileNotFoundError):
+            cached.rename(dropped)
+        shutil.rmtree(dropped, ignore_errors=True)
+
     def ping(self) -> None:
         """Raises if the store cannot be reached."""
-        self._fs.exists(self._root)
+        if self._local:
+            next(Path(self._root).iterdir(), None)
+            return
+        # `exists` answers "no" also where nobody answers; that no object has this digest is as good as any answer.
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.info(self._key("0" * 64))
 
     def _fetch(self, digest: str, target: Path) -> None:
         """A checked copy; where the store is a folder on the same disk, a hard link to the object itself."""

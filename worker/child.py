@@ -52,7 +52,8 @@ def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder:
     # Torch is imported in children only, where the fork server has loaded it before: the worker itself stays small.
     from worker.execute import Execution  # noqa: PLC0415
 
-    Execution(settings, claimed, link, folder).run()
+    database, objects = _stores(settings)
+    Execution(settings, database, objects, claimed, link, folder).run()
 
 
 def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, folder: Path) -> None:
@@ -60,8 +61,13 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
     _enter(claimed.dataset_id, link, folder)
     from worker.imports import import_claimed  # noqa: PLC0415
 
+    database, objects = _stores(settings)
+    import_claimed(database, objects, claimed, folder)
+
+
+def _stores(settings: WorkerSettings) -> tuple[Database, ObjectStore]:
     objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
-    import_claimed(Database(settings.database_url), objects, claimed, folder)
+    return Database(settings.database_url), objects
 
 
 def _import_all() -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,24 +37,30 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _AGAIN_S = 0.5
+_MOST_SAVING = 0.05  # of the time may go into checkpoints
 # What makes scores large; lists show them without.
 _LARGE = {"confusion", "per_class", "per_subject"}
 _SMALL = {"test": _LARGE, "validation": _LARGE}
 
 
+@dataclass
 class Execution:
     """One attempt at a run."""
 
-    def __init__(self, settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path) -> None:
-        self._settings, self._claimed, self._link, self._folder = settings, claimed, link, folder
-        self._database = Database(settings.database_url)
-        self._objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
-        self._saved_at = time.monotonic()
+    settings: WorkerSettings
+    database: Database
+    objects: ObjectStore
+    claimed: ClaimedRun
+    link: Link
+    folder: Path  # for unfinished files
+
+    def __post_init__(self) -> None:
+        self._saved = self.claimed.checkpoint_digest
+        self._save_at = time.monotonic() + self.settings.checkpoint_every_s
 
     def run(self) -> None:
         """Train, judge, export; or write down why not."""
         try:
-            self._write(lambda session: notes.state(session, self._settings, self._claimed.run_id))
             run = self._open()
             for report in run.epochs(self._on_step):
                 self._end_epoch(run, report)
@@ -65,13 +72,13 @@ class Execution:
             self._fail(error)
 
     def _open(self) -> Run:
-        claimed = self._claimed
-        dataset = Dataset.open(self._objects.get_tree(claimed.dataset_tree))
+        claimed = self.claimed
+        dataset = Dataset.open(self.objects.get_tree(claimed.dataset_tree))
         fold = plan_folds(claimed.spec, dataset.info, dataset.recordings)[claimed.fold_index]
-        self._link.beat()
+        self.link.beat()
         if claimed.checkpoint_digest is not None:
             try:
-                checkpoint = self._objects.get_tree(claimed.checkpoint_digest)
+                checkpoint = self.objects.get_tree(claimed.checkpoint_digest)
                 return Run(dataset, claimed.spec, fold, claimed.seed, resume=checkpoint)
             except (CheckpointError, ObjectMissing, ObjectDamaged) as unusable:
                 detail = f"starting afresh, the checkpoint cannot be used: {unusable}"
@@ -79,21 +86,21 @@ class Execution:
         return Run(dataset, claimed.spec, fold, claimed.seed)
 
     def _on_step(self, _steps: int) -> None:
-        self._link.beat()
-        if self._link.stop is Stop.NOW:
+        self.link.beat()
+        if self.link.stop is Stop.NOW:
             sys.exit()
 
     def _end_epoch(self, run: Run, report: EpochReport) -> None:
         self._write(lambda session: self._record(session, report))
-        stop = self._link.stop is not Stop.NO
-        if stop or time.monotonic() - self._saved_at >= self._settings.checkpoint_every_s:
+        stop = self.link.stop is not Stop.NO
+        if stop or time.monotonic() >= self._save_at:
             self._checkpoint(run, epoch=report.index + 1)
-        self._link.beat()
+        self.link.beat()
         if stop:
             sys.exit()
 
     def _record(self, session: Session, report: EpochReport) -> None:
-        claimed = self._claimed
+        claimed = self.claimed
         is_new = runs.record_epoch(
             session,
             claimed.claim,
@@ -103,46 +110,53 @@ class Execution:
             metrics=report.metrics,
         )
         if is_new:
-            notes.epoch(session, self._settings, claimed.run_id, epoch=report.index, metrics=report.metrics)
+            notes.epoch(session, self.settings, claimed.run_id, epoch=report.index, metrics=report.metrics)
 
     def _checkpoint(self, run: Run, *, epoch: int) -> None:
         """First the object, then the row that names it: a crash in between leaves the checkpoint before."""
-        folder = self._folder / "checkpoint"
+        began_at, folder = time.monotonic(), self.folder / "checkpoint"
         run.checkpoint(folder)
-        digest = self._objects.put_tree(folder)
+        digest = self.objects.put_tree(folder)
         shutil.rmtree(folder)
-        self._write(lambda session: runs.save_checkpoint(session, self._claimed.claim, digest=digest, epoch=epoch))
-        self._saved_at = time.monotonic()
+        self._write(lambda session: runs.save_checkpoint(session, self.claimed.claim, digest=digest, epoch=epoch))
+        if self._saved is not None:
+            # Large networks would fill the disk. Should another run of the same spec and seed need these very bytes,
+            # it starts afresh.
+            self.objects.delete_tree(self._saved)
+        self._saved = digest
+        if every_s := self.settings.checkpoint_every_s:
+            now = time.monotonic()
+            self._save_at = now + max(every_s, (now - began_at) / _MOST_SAVING)
 
     def _finish(self, run: Run) -> None:
         outcome = run.finish()
-        self._link.beat()
-        predictions, bundle = self._folder / "predictions.npz", self._folder / "bundle"
+        self.link.beat()
+        predictions, bundle = self.folder / "predictions.npz", self.folder / "bundle"
         run.save_predictions(predictions)
         exported = run.export(bundle) is not None
-        self._link.beat()
+        self.link.beat()
         finish = Finish(
             result=outcome.model_dump(mode="json", exclude={**_SMALL, "teachers": {"__all__": _SMALL}}),
             report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
-            predictions_digest=self._objects.put_file(predictions),
-            bundle_digest=self._objects.put_tree(bundle) if exported else None,
+            predictions_digest=self.objects.put_file(predictions),
+            bundle_digest=self.objects.put_tree(bundle) if exported else None,
             bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()) if exported else None,
             # Inner folds only serve to choose; nobody classifies with their students.
-            register=exported and "inner:" not in self._claimed.fold,
+            register=exported and "inner:" not in self.claimed.fold,
         )
         self._write(lambda session: self._succeed(session, finish))
 
     def _succeed(self, session: Session, finish: Finish) -> None:
-        runs.succeed(session, self._claimed.claim, finish)
-        notes.state(session, self._settings, self._claimed.run_id)
+        runs.succeed(session, self.claimed.claim, finish)
+        notes.state(session, self.settings, self.claimed.run_id)
 
     def _fail(self, error: Exception) -> None:
         cause, detail = cause_of(error), detail_of(error)
         try:
             if cause is None:
                 # The lease runs out, which gives the trouble time to pass, and the reaper counts an attempt.
-                self._write(lambda session: runs.warn(session, self._claimed.claim, f"will be tried again: {detail}"))
+                self._write(lambda session: runs.warn(session, self.claimed.claim, f"will be tried again: {detail}"))
             else:
                 self._write(lambda session: self._end_failed(session, cause, detail))
         except StoreError as stale:
@@ -150,14 +164,14 @@ class Execution:
         sys.exit(1)
 
     def _end_failed(self, session: Session, cause: FailureCause, detail: str) -> None:
-        runs.fail(session, self._claimed.claim, cause=cause, detail=detail)
-        notes.state(session, self._settings, self._claimed.run_id)
+        runs.fail(session, self.claimed.claim, cause=cause, detail=detail)
+        notes.state(session, self.settings, self.claimed.run_id)
 
     def _write(self, write: Callable[[Session], T]) -> T:
         """One transaction, repeated while the database is away; when the lease ends, so does this process."""
         while True:
             try:
-                with self._database.write() as session:
+                with self.database.write() as session:
                     return write(session)
             except (OperationalError, InterfaceError) as away:
                 logger.warning("the database does not answer: %s", away)

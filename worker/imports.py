@@ -37,7 +37,9 @@ def import_claimed(database: Database, objects: ObjectStore, claimed: ClaimedImp
 
 
 def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, destination: Path) -> None:
-    report = import_dataset(_source(objects, claimed), destination)
+    # An upload lies in the cache, under a name that says nothing to whoever sent it.
+    label = claimed.source.get("filename", "the upload") if claimed.upload_digest is not None else None
+    report = import_dataset(_source(objects, claimed), destination, label=label)
     tree = objects.put_tree(destination)
     dataset = Dataset.open(destination)
     with database.write() as session:

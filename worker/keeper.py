@@ -28,7 +28,7 @@ logger = logging.getLogger("worker.keeper")  # also when it is `__main__`
 RELAY_S = 0.1
 TRACK_S = 1.0
 PURGE_S = 3600.0
-KEEP_SENT_S = 24 * 3600.0
+KEEP_S = 24 * 3600.0
 MOST_NUDGES = 32  # a queue
 _WORST_PAUSE_S = 5.0
 
@@ -40,14 +40,15 @@ def main() -> None:
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, lambda _signal, _frame: stopping.set())
     database, app = Database(settings.database_url), make_app(settings)
+    objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
     loops = [
         Loop("relay", partial(relay, database, app, settings), period_s=RELAY_S),
         Loop("reaper", partial(reap, database, settings), period_s=settings.reaper_s),
         Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
-        Loop("purge", partial(purge, database), period_s=PURGE_S),
+        Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
-        loops.append(Loop("tracker", tracking(database, settings), period_s=TRACK_S))
+        loops.append(Loop("tracker", tracking(database, objects, settings.mlflow_url), period_s=TRACK_S))
     threads = [threading.Thread(target=loop.run, args=(stopping,), name=loop.name) for loop in loops]
     for thread in threads:
         thread.start()
@@ -123,22 +124,22 @@ def nudge_again(database: Database, app: Celery, settings: WorkerSettings) -> bo
     return False
 
 
-def purge(database: Database) -> bool:
-    """Delete messages sent long ago."""
+def purge(database: Database, objects: ObjectStore) -> bool:
+    """Delete messages sent long ago, and what killed processes left half-written."""
     with database.write() as session:
-        outbox.purge(session, older_than_s=KEEP_SENT_S)
+        outbox.purge(session, older_than_s=KEEP_S)
+    objects.sweep(older_than_s=KEEP_S)
     return False
 
 
-def tracking(database: Database, settings: WorkerSettings) -> Callable[[], bool]:
+def tracking(database: Database, objects: ObjectStore, url: str) -> Callable[[], bool]:
     """The tracker's action. MLflow takes seconds to import, so that waits for the tracker's own thread."""
 
     @cache
     def tracker() -> "Tracker":
         from worker.tracking import Tracker  # noqa: PLC0415
 
-        objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
-        return Tracker(database, objects, settings.mlflow_url or "")
+        return Tracker(database, objects, url)
 
     return lambda: tracker().send()
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from store import outbox
+from store.models import Run
 from store.settings import Settings
 
 
 def state(session: Session, settings: Settings, run_id: str) -> None:
-    """The run's state has changed; the tracker reads it from the run."""
+    """The run has come into the state that it has now."""
     if settings.mlflow_url:
-        outbox.add(session, "mlflow", run_id, {"op": "state"})
+        outbox.add(session, "mlflow", run_id, {"op": "state", "state": session.get_one(Run, run_id).state})
 
 
 def epoch(session: Session, settings: Settings, run_id: str, *, epoch: int, metrics: Mapping[str, float]) -> None:

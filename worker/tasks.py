@@ -13,6 +13,7 @@ from celery import Celery
 from store import datasets, runs
 from store.engine import Database
 from store.queues import IO
+from worker import notes
 from worker.app import WAKE
 from worker.child import import_child, run_child
 from worker.lease import ImportLease, Lease, RunLease
@@ -58,6 +59,8 @@ def do_run(worker: Worker) -> bool:
     settings, link = worker.settings, _new_link(worker)
     with worker.database.write() as session:
         claimed = runs.claim_next(session, worker=worker.name, lease_s=settings.lease_s, device=settings.device)
+        if claimed is not None:
+            notes.state(session, settings, claimed.run_id)
     if claimed is None:
         return False
     logger.info("%s: attempt %d of seed %d, fold %s", claimed.run_id, claimed.attempts, claimed.seed, claimed.fold)

@@ -17,14 +17,14 @@ from typing import Any
 # Read when MLflow is imported or first used. Nothing is reported to anyone but the tracking server; one that is down
 # is noticed at once, and the outbox tries again: MLflow's own retries would block for minutes.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
+os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -43,6 +43,7 @@ RUN_TAG = "pskd.run_id"
 
 _AT_ONCE = 10
 _HOLD_S = 120.0
+_REFUSED = {400, 404, 409}
 _MOST_PARAMS = 100  # a call
 _LONGEST_PARAM = 6000
 _STATUS = {
@@ -106,7 +107,7 @@ class Tracker:
             if message.payload["op"] == "epoch":
                 self._log_epoch(tracking_id, message.payload)
             else:
-                self._log_state(tracking_id, facts)
+                self._log_state(tracking_id, facts, RunState(message.payload["state"]))
         except Exception as error:
             if _passes(error):
                 raise
@@ -149,18 +150,18 @@ class Tracker:
         metrics = [Metric(name, value, point["at_ms"], point["epoch"]) for name, value in point["metrics"].items()]
         self._client.log_batch(tracking_id, metrics=metrics)
 
-    def _log_state(self, tracking_id: str, facts: Facts) -> None:
+    def _log_state(self, tracking_id: str, facts: Facts, state: RunState) -> None:
         run = facts.run
-        if run.state is RunState.SUCCEEDED:
+        if state is RunState.SUCCEEDED:
             self._log_outcome(tracking_id, facts)
-        if run.state is RunState.FAILED:
+        if state is RunState.FAILED:
             self._client.set_tag(tracking_id, "pskd.cause", run.cause)
             self._client.set_tag(tracking_id, "pskd.detail", run.detail)
-        if run.state in ENDED_RUN:
+        if state in ENDED_RUN:
             ended_at = _milliseconds(run.finished_at) if run.finished_at else None
-            self._client.set_terminated(tracking_id, _STATUS[run.state], end_time=ended_at)
+            self._client.set_terminated(tracking_id, _STATUS[state], end_time=ended_at)
         else:
-            self._client.update_run(tracking_id, status=_STATUS[run.state])
+            self._client.update_run(tracking_id, status=_STATUS[state])
 
     def _log_outcome(self, tracking_id: str, facts: Facts) -> None:
         run, report = facts.run, facts.run.report or {}
@@ -198,11 +199,10 @@ def _facts(session: Session, run_id: str) -> Facts:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether trying again later may help: servers and disks come back, refusals do not."""
-    if isinstance(error, RestException):
-        status = int(error.get_http_status_code())  # type: ignore[no-untyped-call]  # MLflow's own is untyped
-        return status >= 500 or status == 429
-    return isinstance(error, MlflowException | OSError | SQLAlchemyError)
+    """Whether trying again later may help: servers, disks and permissions come back, refusals do not."""
+    if isinstance(error, MlflowException):
+        return error.get_http_status_code() not in _REFUSED  # type: ignore[no-untyped-call]  # MLflow's own is untyped
+    return isinstance(error, OSError | SQLAlchemyError)
 
 
 def flatten(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Datasets: import, list, look at recordings."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from api.auth import Caller
 from api.body import allow_body, parse_json, require_type
 from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import FORBIDDEN, Refusal, documented
-from api.idempotency import ACCEPTED, Created, OnceDep
+from api.idempotency import ACCEPTED, Created, Once, OnceDep
 from api.paging import page_of
 from api.schemas.common import Paged
 from api.schemas.datasets import (
@@ -63,14 +64,35 @@ class Import:
     upload_digest: str | None = None
 
 
-async def _read_import(request: Request, services: ServicesDep) -> Import:
+async def _read_import(request: Request, services: ServicesDep, caller: CallerDep, once: OnceDep) -> Import:
     if require_type(request, "multipart/form-data", "application/json") == "application/json":
         return _from_source(parse_json(await request.body()), services)
     allow_body(request, most_bytes=services.settings.max_upload_bytes)
-    async with form_file(request, folder=services.uploads) as (file, form):
+
+    async def check(fields: Mapping[str, Any]) -> None:
+        if asked := fields.get("name"):
+            await run_in_threadpool(_refuse_taken, validated(UploadName, {"name": asked}).name, services, caller, once)
+
+    async with form_file(request, folder=services.uploads, check=check) as (file, form):
         name = validated(UploadName, {"name": form.get("name") or PurePath(file.filename or "").stem}).name
+        await check({"name": name})
         digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
     return Import(name, {"kind": "upload", "filename": file.filename}, digest)
+
+
+def _refuse_taken(name: str, services: Services, caller: Caller, once: Once) -> None:
+    """Spares large uploads that cannot be accepted; the look that counts is the one of `datasets.create`.
+
+    Raises:
+        Conflict: a dataset has that name, and this is no repetition of the request that made it.
+    """
+    with services.database.read() as session:
+        try:
+            found = datasets.resolve(session, name, tenant=caller.tenant)
+        except NotFound:
+            return
+        if found.name == name and found.state != DatasetState.FAILED and not once.seen(session):
+            raise Conflict(f"there is already a dataset {name!r}")
 
 
 def _from_source(body: Any, services: Services) -> Import:

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pskd_core.data.mat import read_mat
-from pskd_core.data.problems import finite_float32
+from pskd_core.data.problems import finite_float32, listed
 from pskd_core.data.series import Series
 from pskd_core.data.source import UNREADABLE, read_member
 from pskd_core.errors import DataError
 
 _MOST_BYTES = 1 << 29  # 24 hours at 100 Hz are 200 MiB
+_MOST_VALUES = 30_000_000  # of which 24 hours at 100 Hz are 26 million; whole bytes would grow eightfold as float64
 _NAMES = ("d_iner", "accelerometer", "acc")
 _UTD_RATE_HZ = 50.0
 
@@ -72,19 +73,24 @@ def _parse_npy(data: bytes, file: str | None) -> AnyArray:
     shape = tuple(int(size) for size in said["shape"].split(b",") if size.strip())
     try:
         values = np.frombuffer(data, said["dtype"].decode(), math.prod(shape), head.end() + length)
+        return values.reshape(shape, order="F" if said["fortran"] == b"True" else "C")
     except (ValueError, TypeError, OverflowError) as broken:
         raise DataError(f"a damaged .npy file ({broken})", file=file) from broken
-    return values.reshape(shape, order="F" if said["fortran"] == b"True" else "C")
 
 
 def _series(arrays: Mapping[str, AnyArray], file: str | None) -> Series:
     name = _chosen(arrays, file)
-    values = finite_float32(arrays[name].astype(np.float64), tuple("123456"), file=file)
-    axes = values[:, :3].astype(np.float64)
+    taken = arrays[name][:, :3]
+    if taken.size > _MOST_VALUES:
+        detail = (
+            f"{len(taken)} samples are more than the {_MOST_VALUES // 3} that are read at once; cut the recording up"
+        )
+        raise DataError(detail, file=file)
+    axes = finite_float32(taken, tuple("123"), file=file).astype(np.float64)
     columns = tuple(f"{name} column {number}" for number in (1, 2, 3))
     if name == "d_iner":
         return Series(axes, columns, unit="g", rate_hz=_UTD_RATE_HZ)
-    six = ("six columns: the first three were taken as the accelerometer",) if values.shape[1] == 6 else ()
+    six = ("six columns: the first three were taken as the accelerometer",) if arrays[name].shape[1] == 6 else ()
     return Series(axes, columns, warnings=six)
 
 
@@ -94,7 +100,7 @@ def _chosen(arrays: Mapping[str, AnyArray], file: str | None) -> str:
         return known[0]
     if len(fitting) == 1:
         return fitting[0]
-    held = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing numeric"
+    held = listed([f"{name} {array.shape}" for name, array in arrays.items()]) or "nothing numeric"
     remedy = "store one array of shape (samples, 3), or call it `accelerometer`"
     raise DataError(
         f"{len(fitting)} arrays of shape (samples, 3) or (samples, 6); it holds {held}; {remedy}", file=file

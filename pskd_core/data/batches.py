@@ -99,16 +99,7 @@ def batch_order(n: int, *, batch_size: int, seed: int, epoch: int) -> list[IntAr
 
     A remainder below 8 joins the batch before it.
     """
-    return _cut(generator(seed, "order", epoch).permutation(n), batch_size, smallest=SMALLEST_BATCH)
-
-
-def evaluation_order(n: int, *, batch_size: int) -> list[IntArray]:
-    """Rows of each evaluation batch, in sequence."""
-    return _cut(np.arange(n), batch_size, smallest=1)
-
-
-def _cut(rows: IntArray, batch_size: int, *, smallest: int) -> list[IntArray]:
-    ends = list(range(batch_size, len(rows), batch_size))
-    if ends and len(rows) - ends[-1] < smallest:
+    ends = list(range(batch_size, n, batch_size))
+    if ends and n - ends[-1] < SMALLEST_BATCH:
         ends.pop()
-    return np.split(rows, ends)
+    return np.split(generator(seed, "order", epoch).permutation(n), ends)

@@ -176,10 +176,6 @@ class Dataset:
         """Every recording, in the order of import; functions elsewhere name recordings by index into this."""
         return self._manifest.recordings
 
-    def has(self, name: str, index: int) -> bool:
-        """Whether recording `index` carries the stream."""
-        return name in self.recordings[index].streams
-
     def stream(self, name: str, index: int) -> FloatArray:
         """Samples of one stream of recording `index`: (n, channels), or (F, V, dims) for the skeleton.
 

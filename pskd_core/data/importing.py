@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pskd_core.config import Frozen
 from pskd_core.data.columnar import Dataset, DatasetInfo, NamedSplit, Recording, RecordingMeta, write_dataset
-from pskd_core.data.problems import Problem
+from pskd_core.data.problems import Problem, listed
 from pskd_core.data.source import SourceFiles, open_source
 from pskd_core.data.synthetic import SyntheticSource, generate
 from pskd_core.data.utd_mhad import is_utd_mhad, read_utd_mhad
@@ -56,18 +56,22 @@ class ImportReport(Frozen):
     digest: str
 
 
-def import_dataset(source: Path | SyntheticSource, destination: Path) -> ImportReport:
+def import_dataset(source: Path | SyntheticSource, destination: Path, *, label: str | None = None) -> ImportReport:
     """Write the dataset that `source` (a folder, a zip, or a recipe) holds to `destination`, whole or not at all.
+
+    `label` is what messages call the source, such as the name that an upload came with.
 
     Raises:
         DataError: the layout is not recognised, no recording is usable, or `destination` exists.
     """
-    with _opened(source) as (info, recordings, problems):
+    with _opened(source, label) as (info, recordings, problems):
         try:
             dataset = write_dataset(destination, info, recordings)
         except DataError as error:
             faults = "; ".join(problem.detail for problem in problems if problem.severity == "error")
-            raise DataError(f"nothing was imported: {error}{'; ' if faults else ''}{faults[:2000]}") from error
+            raise DataError(
+                f"nothing was imported: {error}{'; ' if faults else ''}{faults[:2000]}", file=label
+            ) from error
     return _report(dataset, problems)
 
 
@@ -75,11 +79,11 @@ Opened = tuple[DatasetInfo, Iterator[Recording], list[Problem]]
 
 
 @contextmanager
-def _opened(source: Path | SyntheticSource) -> Iterator[Opened]:
+def _opened(source: Path | SyntheticSource, label: str | None) -> Iterator[Opened]:
     if isinstance(source, SyntheticSource):
         yield *generate(source), []
         return
-    with open_source(source) as files:
+    with open_source(source, label=label) as files:
         yield _read(files)
 
 
@@ -87,7 +91,7 @@ def _read(files: SourceFiles) -> Opened:
     """Recognise the layout by what the files are called, wherever they lie."""
     if is_utd_mhad(files):
         return read_utd_mhad(files)
-    names = ", ".join(files.names[:5]) or "nothing"
+    names = listed(files.names) or "nothing"
     raise DataError(
         "no known layout; looked for UTD-MHAD (files such as Inertial/a1_s1_t1_inertial.mat and "
         f"Skeleton/a1_s1_t1_skeleton.mat, in any folder) and found {len(files.names)} files: {names}",

@@ -8,11 +8,12 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pskd_core.data.problems import shortened
 from pskd_core.errors import DataError
 
 _HEADER_BYTES = 128
@@ -23,11 +24,13 @@ _COMPLEX_OR_LOGICAL = 0x0800 | 0x0200
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 
 ByteOrder = Literal["<", ">"]
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]  # of the numbers as they are stored: a view, eight times smaller than float64 at best
 
 
 def read_mat(data: bytes, *, file: str, most_bytes: int) -> dict[str, Array]:
     """The real numeric arrays of a `.mat` file by variable name, in MATLAB's shapes; other variables are left out.
+
+    They are views of the file's bytes, in the types that it stores: converting them is left to who chooses one.
 
     Args:
         data: the file.
@@ -102,10 +105,12 @@ def _matrix(body: memoryview, order: ByteOrder) -> dict[str, Array]:
         return {}
     shape = np.frombuffer(next(parts)[1], f"{order}i4").tolist()
     name = bytes(next(parts)[1]).decode("ascii")
+    if not name.isprintable():
+        raise ValueError("the name of a variable cannot be printed")
     kind, numbers = next(parts, (9, memoryview(b"")))
     if kind not in _DTYPES:
-        raise ValueError(f"{name} stores numbers as type {kind}")
+        raise ValueError(f"{shortened(name)} stores numbers as type {kind}")
     values = np.frombuffer(numbers, f"{order}{_DTYPES[kind]}")
     if len(shape) < 2 or min(shape) < 0 or math.prod(shape) != len(values):
-        raise ValueError(f"{name} has {len(values)} numbers for shape {shape}")
-    return {name: values.reshape(shape, order="F").astype(np.float64)}
+        raise ValueError(f"{shortened(name)} has {len(values)} numbers for shape {shape[:8]}")
+    return {name: values.reshape(shape, order="F")}

@@ -75,6 +75,9 @@ def prepare_skeleton(values: FloatArray, info: SkeletonInfo, frames: int) -> Flo
     return clip
 
 
+_MOST_WINDOWS = 100_000  # of 3 s, half overlapping: 41 hours
+
+
 @dataclass(frozen=True, slots=True)
 class ClipRule:
     """What the training clips say about how much time one prediction covers."""
@@ -88,12 +91,19 @@ def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule) -> list[tuple[i
 
     A recording no longer than the longest training clip is one window, as every training clip is. A longer one is
     cut into windows of the median training duration, half overlapping, the last one flush with the end.
+
+    Raises:
+        DataError: that would be more than 100,000 windows.
     """
     # One sample of tolerance: a rate that was measured from time stamps must not cut the longest training clip.
     if n_samples <= rule.longest_s * rate_hz + 1:
         return [(0, n_samples)]
     length = min(max(round(rule.median_s * rate_hz), 2), n_samples)
-    starts = list(range(0, n_samples - length + 1, max(length // 2, 1)))
-    if starts[-1] + length < n_samples:
-        starts.append(n_samples - length)
-    return [(start, start + length) for start in starts]
+    regular = range(0, n_samples - length + 1, max(length // 2, 1))
+    last = [n_samples - length] if regular[-1] + length < n_samples else []
+    if (count := len(regular) + len(last)) > _MOST_WINDOWS:
+        raise DataError(
+            f"{n_samples} samples at {rate_hz:.4g} Hz make {count} windows, more than the {_MOST_WINDOWS} that are "
+            "classified at once; cut the recording up, or state the right rate_hz"
+        )
+    return [(start, start + length) for start in (*regular, *last)]

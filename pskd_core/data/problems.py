@@ -1,7 +1,8 @@
 """What an import or a reader has to say about the data, as data."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,22 @@ class Problem(Frozen):
         return cls(severity="error", detail=str(error), file=error.file, row=error.row, column=error.column)
 
 
-def finite_float32(values: npt.NDArray[np.float64], columns: Sequence[str], *, file: str | None) -> FloatArray:
-    """Values (n, columns) as float32.
+_LONGEST_NAME = 40
+
+
+def shortened(name: str) -> str:
+    """A name that a file chose, at a length that a message can hold."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def listed(names: Collection[str], *, most: int = 5) -> str:
+    """The first of some names that a file chose, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shortened, islice(names, most))) + more
+
+
+def finite_float32(values: npt.NDArray[Any], columns: Sequence[str], *, file: str | None) -> FloatArray:
+    """Real values (n, columns) of any kind as float32.
 
     Raises:
         DataError: one of them is NaN, infinite or beyond float32; names its row (from 1) and column.
@@ -36,7 +51,7 @@ def finite_float32(values: npt.NDArray[np.float64], columns: Sequence[str], *, f
     with np.errstate(over="ignore", invalid="ignore"):
         narrow = values.astype(np.float32)
     if not (finite := np.isfinite(narrow)).all():
-        row, column = np.argwhere(~finite)[0].tolist()
+        row, column = divmod(int(finite.argmin()), finite.shape[1])
         detail = f"{values[row, column]} is not a finite number"
         raise DataError(detail, file=file, row=row + 1, column=columns[column])
     return narrow

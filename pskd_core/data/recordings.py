@@ -19,6 +19,7 @@ STANDARD_GRAVITY = 9.80665  # m/s² in one g
 _ASSUMED_RATE_HZ = 50.0
 _FEWEST_SAMPLES = 16
 _LOW_RATE_HZ = 15.0
+_MOST_G = 1e4  # beyond what any accelerometer measures; a network overflows far above it
 _LARGEST_G = 20.0  # beyond what wrist sensors measure
 _MOST_USUAL = 40.0  # in m/s², of the usual magnitude
 
@@ -59,15 +60,17 @@ def read_recording(
         unit: of the values, if the caller knows.
 
     Raises:
-        DataError: it is none of these, or has no three finite axes; names row (from 1) and column where it can.
+        DataError: it is none of these, has no three finite axes, or values that cannot be; names row (from 1) and
+            column where it can.
     """
     file = filename or (data.name if isinstance(data, Path) else None)
     if rate_hz is not None and not 1 <= rate_hz <= 10_000:
         raise DataError(f"a rate of {rate_hz} Hz cannot be; state 1 to 10000", file=file)
     series = _read(data.read_bytes() if isinstance(data, Path) else data, file, with_time=rate_hz is None)
     _refuse_useless(series, file)
-    even, rate_found, rate_doubts = _sampling(series, rate_hz, file)
     unit, unit_doubts = _unit(series, unit, file)
+    _refuse_impossible(series, unit, file)
+    even, rate_found, rate_doubts = _sampling(series, rate_hz, file)
     values_g = even.values / (STANDARD_GRAVITY if unit == "m/s^2" else 1.0)
     return SensorRecording(
         values_g=values_g.astype(np.float32),
@@ -126,6 +129,15 @@ def _refuse_useless(series: Series, file: str | None) -> None:
         raise DataError(detail, file=file)
     if not series.values.any():
         raise DataError("every value is 0; this is no accelerometer at work", file=file)
+
+
+def _refuse_impossible(series: Series, unit: Unit, file: str | None) -> None:
+    most = _MOST_G * (STANDARD_GRAVITY if unit == "m/s^2" else 1.0)
+    if (beyond := np.abs(series.values) > most).any():
+        sample, axis = divmod(int(beyond.argmax()), 3)
+        row, column = series.place(sample, axis)
+        detail = f"{series.values[sample, axis]:.3g} {unit} is more than {_MOST_G:.0f} g; correct it, or state the unit"
+        raise DataError(detail, file=file, row=row, column=column)
 
 
 def _sampling(series: Series, rate_hz: float | None, file: str | None) -> tuple[Even, RateFound, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Readings as a file holds them, and their way onto an even time grid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,11 @@ _GAP_STEPS, _GAP_S = 5, 0.2  # a pause this many usual steps long, and at least 
 _MOST_FILLED = 4  # grid samples per sample read, beyond which a recording is mostly gap
 
 
+def place_in_array(sample: int, axis: int) -> tuple[int, str]:
+    """Row and column of a value in a file of arrays, both counted from 1."""
+    return sample + 1, f"{axis + 1}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """What a format's reader found. Values are finite."""
@@ -28,6 +34,7 @@ class Series:
     time_column: str | None = None
     rate_hz: float | None = None  # as the format defines
     warnings: tuple[str, ...] = ()
+    place: Callable[[int, int], tuple[int, str]] = place_in_array  # (sample, axis) to row and column, for messages
 
 
 @dataclass(frozen=True, slots=True, eq=False)

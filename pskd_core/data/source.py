@@ -11,13 +11,14 @@ from pskd_core.errors import DataError
 
 # All that `zipfile` raises on a damaged, encrypted or foreign archive (NotImplementedError is a RuntimeError).
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_MOST_MEMBERS = 1_000_000  # UTD-MHAD has 1,722
 _COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 class SourceFiles:
     """Relative names, sorted, and a bounded way to read each. Names are only keys: nothing is written under them."""
 
-    def __init__(self, place: Path, readers: Mapping[str, Callable[[int], bytes]]) -> None:
+    def __init__(self, place: Path | str, readers: Mapping[str, Callable[[int], bytes]]) -> None:
         self.place = place
         self.names = tuple(sorted(readers))
         self._readers = readers
@@ -31,29 +32,42 @@ class SourceFiles:
         try:
             data = self._readers[name](most_bytes)
         except UNREADABLE as broken:
-            raise DataError(f"cannot be read ({broken})", file=name) from broken
+            raise DataError(f"cannot be read ({_cause(broken)})", file=name) from broken
         if len(data) > most_bytes:
             raise DataError(f"larger than the {most_bytes} bytes that such a file may have", file=name)
         return data
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[SourceFiles]:
+def open_source(path: Path, *, label: str | None = None) -> Iterator[SourceFiles]:
     """The files below a folder, or within a zip.
 
+    Args:
+        path: where they lie.
+        label: what messages call that place, if its path means nothing to the user.
+
     Raises:
-        DataError: there is nothing, or a file that is no zip.
+        DataError: there is nothing, or a file that is no zip, or one of far too many members.
     """
+    place = label or path
     if path.is_dir():
-        yield SourceFiles(path, {name: partial(_read_file, path / name) for name in _names_below(path)})
+        yield SourceFiles(place, {name: partial(_read_file, path / name) for name in _names_below(path)})
         return
     try:
         archive = zipfile.ZipFile(path)
     except UNREADABLE as broken:
-        raise DataError(f"neither a folder nor a readable zip ({broken})", file=path) from broken
+        raise DataError(f"neither a folder nor a readable zip ({_cause(broken)})", file=place) from broken
     with archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
-        yield SourceFiles(path, {member.filename: partial(read_member, archive, member) for member in members})
+        if len(members) > _MOST_MEMBERS:
+            detail = f"a zip of {len(members)} files; at most {_MOST_MEMBERS} are looked at, so zip the dataset alone"
+            raise DataError(detail, file=place)
+        yield SourceFiles(place, {member.filename: partial(read_member, archive, member) for member in members})
+
+
+def _cause(broken: Exception) -> str:
+    """What went wrong, without the path that an OSError's text holds."""
+    return broken.strerror or "a system error" if isinstance(broken, OSError) else str(broken)
 
 
 def _names_below(folder: Path) -> list[str]:

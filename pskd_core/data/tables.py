@@ -3,17 +3,20 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 import numpy as np
 
+from pskd_core.data.problems import listed, shortened
 from pskd_core.data.series import Array, Series, Unit
 from pskd_core.errors import DataError
 
 _LARGEST = 1e30  # finite enough for sums and squares
+_LONGEST_HEADER = 200  # characters of one column's name that are looked at
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 _SECONDS: Mapping[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -30,7 +33,7 @@ _AXIS_NAMES = (
 _TIME_NAME = re.compile(
     r"t|ts|time\w*|\w*time|\w*timestamp\w*|\w*elapsed\w*|epoch\w*|unix\w*|secs?|seconds?|ms|us|ns|(?:milli|micro|nano)\w*"
 )
-_UNIT_IN_NAME = re.compile(r"[(\[].*?[)\]]|_(?:g|ms2|mps2|s|ms|us|ns)$")
+_UNIT_IN_NAME = re.compile(r"[(\[][^)\]]*(?:[)\]]|$)|_(?:g|ms2|mps2|s|ms|us|ns)$")
 _METRES = re.compile(r"m\s*/\s*s\s*(?:\^|\*\*)?\s*[2²]|m/s/s|ms\^?-2|_ms2$|_mps2$")
 _IN_G = re.compile(r"[(\[]\s*g\s*[)\]]|_g$|^gf[xyz]$")
 _TIME_UNITS: Mapping[TimeUnit, re.Pattern[str]] = {
@@ -53,6 +56,16 @@ class _Table:
 
     def name(self, column: int) -> str:
         return self.header[column].strip() if self.header and column < len(self.header) else f"{column + 1}"
+
+    def rows(self) -> Iterator[tuple[int, str]]:
+        """The lines of numbers, each with its number in the file, from 1."""
+        lines = enumerate(io.StringIO(self.text), start=1)
+        return ((number, line) for number, line in lines if number > self.skip and line.strip())
+
+    def place(self, columns: Sequence[int], sample: int, axis: int) -> tuple[int, str]:
+        """Row and column, as messages name them, of a value in one of `columns`."""
+        row, _ = next(islice(self.rows(), sample, None), (self.skip + sample + 1, ""))
+        return row, shortened(self.name(columns[axis]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,7 @@ def read_table(text: str, *, file: str | None, with_time: bool) -> Series:
         time_s=None if time is None else _in_seconds(numbers[:, 3], table.name(time)),
         time_column=None if time is None else table.name(time),
         warnings=columns.warnings,
+        place=partial(table.place, columns.axes),
     )
 
 
@@ -109,7 +123,7 @@ def _lay_out(text: str, file: str | None) -> _Table:
         return _Table(text, delimiter, None, start, fields)
     if not rest:
         raise DataError("one line only, and it holds no three numbers", file=file)
-    header = _split(line.lstrip("#% "), delimiter)
+    header = tuple(name[:_LONGEST_HEADER] for name in _split(line.lstrip("#% "), delimiter))
     return _Table(text, delimiter, header, rest[0][0], _split(rest[0][1], delimiter))
 
 
@@ -144,7 +158,7 @@ def _numbers(table: _Table, columns: Sequence[int], file: str | None) -> Array:
             stream, delimiter=table.delimiter, usecols=columns, ndmin=2, comments=None, quotechar='"', encoding="utf-8"
         )
     except ValueError as broken:
-        raise _fault(table, columns, file) or DataError(str(broken), file=file) from broken
+        raise _fault(table, columns, file) or DataError(str(broken)[:200], file=file) from broken
     if not (np.abs(numbers) < _LARGEST).all():
         raise _fault(table, columns, file) or DataError("a value is not finite", file=file)
     return numbers
@@ -152,15 +166,13 @@ def _numbers(table: _Table, columns: Sequence[int], file: str | None) -> Array:
 
 def _fault(table: _Table, columns: Sequence[int], file: str | None) -> DataError | None:
     """The first value, row by row, that is no finite number."""
-    for number, line in enumerate(io.StringIO(table.text), start=1):
-        if number <= table.skip or not line.strip():
-            continue
+    for number, line in table.rows():
         fields = _split(line, table.delimiter)
         for column in sorted(columns):
             field = fields[column].strip() if column < len(fields) else ""
             if not _is_number(field) or not abs(float(field)) < _LARGEST:
                 detail = f"{field[:40]!r} is not a finite number" if field else "a value is missing"
-                return DataError(detail, file=file, row=number, column=table.name(column))
+                return DataError(detail, file=file, row=number, column=shortened(table.name(column)))
     return None
 
 
@@ -178,7 +190,7 @@ def _by_header(table: _Table, file: str | None, *, with_time: bool) -> _Columns:
         return _Columns(axes, min(numeric, key=lambda column: _time_unit(table.name(column)) is None))
     if named:
         detail = f"{table.first[named[0]][:40]!r} is not a number of s, ms, µs or ns; convert it, or state the rate"
-        raise DataError(detail, file=file, row=table.skip + 1, column=table.name(named[0]))
+        raise DataError(detail, file=file, row=table.skip + 1, column=shortened(table.name(named[0])))
     return _Columns(axes)
 
 
@@ -190,12 +202,11 @@ def _named_axes(table: _Table, file: str | None) -> tuple[int, int, int]:
             if match := re.fullmatch(pattern, _squeezed(name)):
                 found[match.groupdict()["after"] or match.groupdict()["before"]].append(column)
         if twice := next((columns for columns in found.values() if len(columns) > 1), None):
-            names = " and ".join(repr(table.name(column)) for column in twice)
+            names = " and ".join(repr(shortened(table.name(column))) for column in twice[:2])
             raise DataError(f"{names} could both be the same axis; keep one of them", file=file)
         if all(found.values()):
             return found["x"][0], found["y"][0], found["z"][0]
-    names = ", ".join(header)[:200]
-    raise DataError(f"no accelerometer x, y and z among the columns {names}; name them x, y, z", file=file)
+    raise DataError(f"no accelerometer x, y and z among the columns {listed(header)}; name them x, y, z", file=file)
 
 
 def _squeezed(name: str) -> str:

@@ -7,14 +7,14 @@ the action, so it would give the label away: it is never an input, and the datas
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pskd_core.data.columnar import SKELETON, DatasetInfo, NamedSplit, Recording, SkeletonInfo, Stream, StreamInfo
 from pskd_core.data.mat import Array, read_mat
-from pskd_core.data.problems import Problem, finite_float32
+from pskd_core.data.problems import Problem, finite_float32, listed, shortened
 from pskd_core.data.source import SourceFiles
 from pskd_core.errors import DataError
 
@@ -74,8 +74,11 @@ class Trial(NamedTuple):
         return f"a{self.action}_s{self.subject}_t{self.trial}"
 
 
+_ACTIONS = range(1, len(CLASSES) + 1)
 _NEVER_RECORDED = {Trial(8, 1, 4), Trial(23, 6, 4), Trial(27, 8, 4)}
-_ALL_TRIALS = {Trial(a, s, t) for a in range(1, 28) for s in range(1, 9) for t in range(1, 5)} - _NEVER_RECORDED
+_MOST_NAMED = 12  # files or trials that one finding names, or that have a finding each
+_KNOWN_TRIALS = {Trial(a, s, t) for a in _ACTIONS for s in range(1, 9) for t in range(1, 5)}
+_ALL_TRIALS = _KNOWN_TRIALS - _NEVER_RECORDED
 
 
 def is_utd_mhad(files: SourceFiles) -> bool:
@@ -87,20 +90,24 @@ def read_utd_mhad(files: SourceFiles) -> tuple[DatasetInfo, Iterator[Recording],
     """The dataset's description, its usable recordings one by one, and what is wrong with the copy.
 
     A damaged or missing skeleton leaves the sensors' recording; without its inertial file a trial is left out.
+    Classes without any inertial file are left out too: no protocol could train on them. The others keep their order.
     The list of problems is complete once the recordings are exhausted.
     """
     problems = [_PLACEMENT]
-    inertial, skeleton = _find(files, "inertial", problems), _find(files, "skeleton", problems)
+    inertial, skeleton = _find(files, problems)
     problems += _missing(inertial, skeleton)
+    # Without any trial nothing is imported; the description must hold together until that is said.
+    actions = sorted({trial.action for trial in inertial}) or list(_ACTIONS)
+    problems += _left_out_classes(actions)
     info = DatasetInfo(
         name="UTD-MHAD",
         layout="utd_mhad",
-        classes=CLASSES,
+        classes=tuple(CLASSES[action - 1] for action in actions),
         streams=_SENSORS | ({SKELETON: _SKELETON} if skeleton else {}),
         skeleton=KINECT_SKELETON if skeleton else None,
         protocols=_PROTOCOLS,
     )
-    return info, _recordings(files, inertial, skeleton, problems), problems
+    return info, _recordings(files, inertial, skeleton, actions, problems), problems
 
 
 _PLACEMENT = Problem(
@@ -110,22 +117,36 @@ _PLACEMENT = Problem(
 )
 
 
-def _find(files: SourceFiles, kind: str, problems: list[Problem]) -> dict[Trial, str]:
-    """File names of one modality by trial."""
-    found: dict[Trial, str] = {}
-    for name in files.names:
-        match = _FILE.search(name)
-        if not match or match[4].lower() != kind:
-            continue
-        trial = Trial(*map(int, match.groups()[:3]))
-        if trial not in _ALL_TRIALS | _NEVER_RECORDED:
-            problems.append(Problem(severity="warning", detail="no trial of UTD-MHAD; left out", file=name))
-        elif trial in found:
-            detail = f"a second {kind} file of {trial}; {found[trial]} was taken"
-            problems.append(Problem(severity="warning", detail=detail, file=name))
-        else:
-            found[trial] = name
-    return found
+def _find(files: SourceFiles, problems: list[Problem]) -> tuple[dict[Trial, str], dict[Trial, str]]:
+    """Names of the inertial and of the skeleton files by trial."""
+    found: dict[str, dict[Trial, str]] = {"inertial": {}, "skeleton": {}}
+    unknown: list[str] = []
+    second: list[Problem] = []
+    for name, match in ((name, match) for name in files.names if (match := _FILE.search(name))):
+        trial, kind = Trial(*map(int, match.groups()[:3])), match[4].lower()
+        if trial not in _KNOWN_TRIALS:
+            unknown.append(name)
+        elif (first := found[kind].setdefault(trial, name)) is not name:
+            detail = f"a second {kind} file of {trial}; {shortened(first)} was taken"
+            second.append(Problem(severity="warning", detail=detail, file=name))
+    problems += _doubtful(unknown, second)
+    return found["inertial"], found["skeleton"]
+
+
+def _doubtful(unknown: list[str], second: list[Problem]) -> Iterator[Problem]:
+    """What is said of files that are not used; a zip may hold any number of them."""
+    if unknown:
+        detail = f"{len(unknown)} files are no trial of UTD-MHAD; left out: {listed(unknown)}"
+        yield Problem(severity="warning", detail=detail)
+    yield from second[:_MOST_NAMED]
+    if (more := len(second) - _MOST_NAMED) > 0:
+        yield Problem(severity="warning", detail=f"{more} more second files of a trial; not taken")
+
+
+def _left_out_classes(actions: Collection[int]) -> Iterator[Problem]:
+    if absent := [CLASSES[action - 1] for action in _ACTIONS if action not in actions]:
+        detail = f"no recording of class {', '.join(absent)}; left out, so labels count the other classes alone"
+        yield Problem(severity="warning", detail=detail)
 
 
 def _missing(inertial: Collection[Trial], skeleton: Collection[Trial]) -> Iterator[Problem]:
@@ -144,13 +165,17 @@ def _missing(inertial: Collection[Trial], skeleton: Collection[Trial]) -> Iterat
         yield Problem(severity="error", detail=f"without inertial file, left out: {_listed(alone)}")
 
 
-def _listed(trials: Collection[Trial], most: int = 12) -> str:
+def _listed(trials: Collection[Trial], most: int = _MOST_NAMED) -> str:
     more = f" and {len(trials) - most} more" if len(trials) > most else ""
     return ", ".join(map(str, sorted(trials)[:most])) + more
 
 
 def _recordings(
-    files: SourceFiles, inertial: dict[Trial, str], skeleton: dict[Trial, str], problems: list[Problem]
+    files: SourceFiles,
+    inertial: dict[Trial, str],
+    skeleton: dict[Trial, str],
+    actions: Sequence[int],
+    problems: list[Problem],
 ) -> Iterator[Recording]:
     # By number, so that a folder and a zip of the same files give the same bytes.
     for trial, file in sorted(inertial.items()):
@@ -165,7 +190,11 @@ def _recordings(
             except DataError as error:
                 problems.append(Problem.from_error(error))
         yield Recording(
-            id=str(trial), subject=str(trial.subject), trial=str(trial.trial), label=trial.action - 1, streams=streams
+            id=str(trial),
+            subject=str(trial.subject),
+            trial=str(trial.trial),
+            label=actions.index(trial.action),
+            streams=streams,
         )
 
 
@@ -193,5 +222,5 @@ def _read_skeleton(files: SourceFiles, file: str, duration_s: float) -> Stream:
 def _variable(files: SourceFiles, file: str, name: str) -> Array:
     arrays = read_mat(files.read(file, most_bytes=_MOST_BYTES), file=file, most_bytes=_MOST_BYTES)
     if name not in arrays:
-        raise DataError(f"it has no numeric variable {name}; it has {', '.join(arrays) or 'none'}", file=file)
+        raise DataError(f"it has no numeric variable {name}; it has {listed(arrays) or 'none'}", file=file)
     return arrays[name]

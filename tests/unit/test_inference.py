@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pskd_core.bundle import INFO_FILE, MODEL_FILE, BundleInfo, Durations, Figures
-from pskd_core.data.preprocess import prepare_sensor
+from pskd_core.data.preprocess import clip_windows, prepare_sensor
 from pskd_core.data.recordings import SensorRecording
 from pskd_core.errors import DataError
 from pskd_core.inference import Bundle, Classification, classify
@@ -290,3 +290,17 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, shape: dict[str, i
     write_model(tmp_path / MODEL_FILE, **shape)
     with pytest.raises(DataError, match="do not fit"):
         Bundle.load(tmp_path)
+
+
+def test_more_windows_than_can_be_answered_are_refused(bundle: Bundle) -> None:
+    """A rate that is stated far too low makes windows of two samples; beyond 100,000 of them the remedy is named."""
+    assert len(clip_windows(100_001, 0.6, bundle.clip_rule)) == 100_000
+    values = np.broadcast_to(still(0, 0.02), (100_002, 3))
+    with pytest.raises(DataError, match=r"make 100001 windows, more than the 100000 .*, or state the right rate_hz"):
+        classify(bundle, recording(values, rate_hz=0.6))
+
+
+def test_answers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
+    """Values in which the network overflows are the recording's fault, not one of the answer's form."""
+    with pytest.raises(DataError, match="no finite probabilities"):
+        classify(bundle, recording(np.full((150, 3), 3e38, np.float32)))

@@ -180,3 +180,25 @@ def test_labels_are_the_model_s_classes(service: TestClient) -> None:
     answer = service.post(URL + "?top_k=100", files={"file": ("walk.csv", as_csv(resting(0, 1, 2)))}).json()
     assert set(answer["probabilities"]) == set(CLASSES)
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e29])
+def test_huge_values_are_the_sender_s(service: TestClient, filename: str, value: float) -> None:
+    """A finite value in which every network would overflow is named in any format, and never a fault of the service."""
+    values = resting(0)
+    values[7, 2] = value
+    answer = service.post(f"{URL}?rate_hz=50&unit=g", files={"file": (filename, FORMATS[filename](values))})
+    assert problem(answer, 422, "unusable-data")["row"] == (9 if filename.endswith("csv") else 8)
+
+
+def test_a_damaged_bundle_on_this_disk_is_not_the_caller_s(settings: Settings, stored: Stored, trees: Trees) -> None:
+    """A spoilt local copy of a model is a fault of the service that tells no path, and the next request is answered."""
+    stored.dataset()
+    stored.finished_job(seeds=[0])
+    (stored.objects.get_tree(trees.bundle_digest) / "bundle.json").unlink()
+    content = {"file": ("walk.csv", as_csv(resting(0)))}
+    with TestClient(create_app(settings), base_url=HERE, raise_server_exceptions=False) as fresh:
+        fault = problem(fresh.post(URL, files=content), 500, "internal-error")
+        assert "file" not in fault
+        assert fresh.post(URL, files=content).status_code == 200

@@ -1,7 +1,9 @@
 """Datasets: import, list, look at recordings."""
 
+import hashlib
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +192,69 @@ def test_recordings_of_a_dataset_that_is_not_ready(service: TestClient) -> None:
     created = service.post("/v1/datasets", json={"name": "d", "source": {"kind": "synthetic"}}).json()
     answer = service.get(f"/v1/datasets/{created['id']}/recordings")
     assert "validating" in problem(answer, 409, "conflict")["detail"]
+
+
+def _form(size: int, sent: list[int], *, name: str | None, filename: str) -> Iterator[bytes]:
+    """A form whose file is sent piece by piece; `sent` counts its bytes."""
+    if name is not None:
+        yield f'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n{name}\r\n'.encode()
+    yield f'--b\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'.encode()
+    for _ in range(size // 65536):
+        sent.append(65536)
+        yield bytes(65536)
+    yield b"\r\n--b--\r\n"
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+@ON_BOTH
+def test_an_upload_of_a_taken_name_is_refused_before_it_is_received(service: TestClient, stored: Stored) -> None:
+    """A form that names its dataset before the file learns at once that the name is taken, not after gigabytes."""
+    service.post("/v1/datasets", files={"file": ("d.zip", a_zip())}, data={"name": "utd"})
+    sent: list[int] = []
+    content = _form(16 << 20, sent, name="utd", filename="d.zip")
+    problem(service.post("/v1/datasets", content=content, headers=FORM), 409, "conflict")
+    assert sum(sent) < 1 << 20
+    stored.fail_import("not a MAT file")
+    assert service.post("/v1/datasets", content=_form(1 << 17, sent, name="utd", filename="d"), headers=FORM).is_success
+
+
+def test_an_upload_of_a_taken_name_is_not_stored(service: TestClient, stored: Stored) -> None:
+    """Where the file's own name is the dataset's, the upload is refused before its bytes go to the object store."""
+    service.post("/v1/datasets", files={"file": ("utd.zip", a_zip())})
+    content = a_zip(size=1001)
+    problem(service.post("/v1/datasets", files={"file": ("utd.zip", content)}), 409, "conflict")
+    assert not stored.objects.exists(hashlib.sha256(content).hexdigest())
+
+
+def test_a_repeated_upload_is_no_conflict_with_itself(service: TestClient) -> None:
+    """The early look at the name does not stand between a repetition and the first answer."""
+    upload = {"files": {"file": ("d.zip", a_zip())}, "data": {"name": "utd"}, "headers": {"Idempotency-Key": "k"}}
+    first = service.post("/v1/datasets", **upload)  # type: ignore[arg-type]
+    again = service.post("/v1/datasets", **upload)  # type: ignore[arg-type]
+    assert (again.status_code, again.content) == (202, first.content)
+    other = upload | {"headers": {"Idempotency-Key": "other"}}
+    problem(service.post("/v1/datasets", **other), 409, "conflict")  # type: ignore[arg-type]
+
+
+def test_damage_on_this_disk_is_not_the_caller_s(
+    service: TestClient, stored: Stored, trees: Trees, settings: Settings
+) -> None:
+    """A spoilt local copy is a fault of the service that tells no path, and the next request has a fresh copy."""
+    url = f"/v1/datasets/{stored.dataset()}/recordings"
+    copy = stored.objects.get_tree(trees.dataset_digest)
+    (copy / "accelerometer.f32").unlink()
+    fault = problem(service.get(url), 500, "internal-error")
+    assert "file" not in fault
+    assert str(settings.cache_dir) not in str(fault)
+    assert service.get(url).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna"])
+def test_an_encoding_that_decodes_nothing_is_the_sender_s(service: TestClient, charset: str) -> None:
+    """Python knows encodings that fail on anything; a form that names one cannot be read."""
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xe4..d.zip"\r\n\r\nPK\r\n--b--\r\n'
+    kind = f"multipart/form-data; boundary=b; charset={charset}"
+    answer = service.post("/v1/datasets", content=part, headers={"Content-Type": kind})
+    assert "charset" in problem(answer, 400, "malformed-request")["detail"]

@@ -66,3 +66,14 @@ def test_stale_uploads_are_cleared_away_at_start(settings: Settings) -> None:
         os.utime(folder / name, (stamp, stamp))
     build_services(settings).database.dispose()
     assert [file.name for file in folder.iterdir()] == ["new"]
+
+
+def test_not_ready_without_objects(settings: Settings) -> None:
+    """A store whose folder has gone makes the service unready, and is named."""
+    lost = settings.model_copy(update={"object_store_url": str(settings.home / "objects")})
+    with TestClient(create_app(lost), base_url=HERE) as client:
+        assert client.get("/readyz").status_code == 200
+        (settings.home / "objects").rmdir()
+        ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert {check["name"]: check["ok"] for check in ready.json()["checks"]} == {"database": True, "objects": False}

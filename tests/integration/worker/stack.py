@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 # Leases and loops of tests are short, so that what waits for them is.
 FAST = {"lease_s": 3.0, "heartbeat_s": 0.5, "reaper_s": 0.3, "renudge_s": 2.0, "checkpoint_every_s": 0.0}
-WAIT_S = 90.0
+WAIT_S = 120.0
 
 
 def until(look: Callable[[], T | None], *, within_s: float = WAIT_S, what: str = "it") -> T:

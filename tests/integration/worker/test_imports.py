@@ -131,3 +131,15 @@ def test_a_stale_importer_changes_nothing(imports: Imports) -> None:
     import_claimed(imports.database, imports.objects, first, imports.folder)
     dataset = imports.dataset(dataset_id)
     assert (dataset.state, dataset.worker) == (DatasetState.VALIDATING, "two")
+
+
+def test_an_upload_is_named_as_its_owner_knows_it(imports: Imports, tmp_path: Path) -> None:
+    """A file that is no zip is called by the name that it was uploaded under, not by its place in the cache."""
+    (tmp_path / "upload").write_bytes(b"hello")
+    upload = imports.objects.put_file(tmp_path / "upload")
+    dataset_id = imports.add({"kind": "upload", "filename": "UTD.zip"}, upload=upload)
+    imports.fail()
+    detail = imports.dataset(dataset_id).detail
+    assert detail is not None
+    assert detail.startswith("UTD.zip: neither a folder nor a readable zip")
+    assert upload not in detail

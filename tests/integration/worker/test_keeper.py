@@ -88,7 +88,7 @@ def test_a_lost_worker_loses_its_run(database: Database, settings: WorkerSetting
         assert runs.get(session, claimed.run_id).state is RunState.RETRYING
         assert jobs.get(session, job.id).state is JobState.RETRYING
         assert [message.key for message in outbox.take(session, "wake")] == [CPU]
-        assert [message.payload for message in outbox.take(session, "mlflow")] == [{"op": "state"}]
+        assert [message.payload for message in outbox.take(session, "mlflow")] == [{"op": "state", "state": "retrying"}]
         with pytest.raises(LostLease):
             runs.save_checkpoint(session, claimed.claim, digest="c" * 64, epoch=1)
 

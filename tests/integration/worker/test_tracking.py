@@ -241,7 +241,7 @@ def test_what_the_server_refuses_holds_nothing_up(
 ) -> None:
     """A note that MLflow will never take is logged and dropped; those behind it arrive, and so does a failure."""
     with database.write() as session:
-        notes.epoch(session, settings, claimed.run_id, epoch=2, metrics={"no such : name \n": 1.0})
+        notes.epoch(session, settings, claimed.run_id, epoch=2, metrics={"x" * 300: 1.0})
         notes.epoch(session, settings, claimed.run_id, epoch=3, metrics={"student/total": 0.5})
         runs.fail(session, claimed.claim, cause=FailureCause.NAN_LOSS, detail="loss term ce of student is nan")
         notes.state(session, settings, claimed.run_id)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from client.answers import Event
-from client.watch import Lines, RunProgress, label_of
+from client.watch import Bars, Lines, RunProgress, label_of
 
 
 def event(kind: str, **data: Any) -> Event:
@@ -46,6 +46,20 @@ def test_log_gets_one_line_each_tenth() -> None:
     told = sink.getvalue().splitlines()
     assert len(told) == 10
     assert "epoch 20/20" in told[-1]
+
+
+def test_terminal_gets_one_bar_a_run() -> None:
+    """Each run has a bar of its own with its losses, and what is said appears beside them."""
+    sink = io.StringIO()
+    with Bars(Console(file=sink, force_terminal=True, width=120, highlight=False)) as bars:
+        for seed in (0, 1):
+            run = RunProgress(f"run{seed}", f"job · seed {seed}")
+            run.take(epoch(4, {"student/total": 0.5}))
+            bars.show(run)
+        bars.say("job [1] succeeded")
+    last = sink.getvalue().splitlines()[-3:]
+    assert sum("5/20" in line and "student 0.50" in line for line in last) == 2
+    assert "job [1] succeeded" in sink.getvalue()
 
 
 def test_fold_is_named_where_there_are_several() -> None:

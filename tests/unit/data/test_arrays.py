@@ -1,12 +1,14 @@
 """Recordings in array files: found by name or shape, and nothing in them is ever run."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pskd_core.data.arrays import read_npz
 from pskd_core.data.recordings import read_recording
 from pskd_core.errors import DataError
 from tests.unit.data.uploads import RATE_HZ, VALUES, assert_read, mat, npy, npz
@@ -73,3 +75,46 @@ def test_headers_that_promise_much_allocate_nothing() -> None:
     data = npy(VALUES).replace(b"(100, 3)", b"(9" + b"9" * 15 + b", 3)")
     with pytest.raises(DataError, match="damaged"):
         read_recording(data)
+
+
+@pytest.mark.parametrize(
+    "shape", [b"(0, 9999999999999999999, 3)", b"(0, 9999999999, 9999999999)", b"(0," + b"1," * 47 + b")"]
+)
+def test_shapes_that_cannot_be_are_damage(shape: bytes) -> None:
+    """Sizes whose product is 0, although no array can have them, are refused like any other damage."""
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': %s, }" % shape
+    data = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+    with pytest.raises(DataError):
+        read_recording(data)
+
+
+def test_more_values_than_a_day_holds_are_refused_before_they_grow() -> None:
+    """Eleven million samples of one byte an axis would be 264 MB as float64; the remedy is named instead."""
+    data = npz(acc=np.ones((11_000_000, 3), np.int8))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"11000000 samples are more than the 10000000 .* cut the recording up"):
+            read_recording(data)
+        assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_only_the_axes_are_converted() -> None:
+    """Of six columns the three that are read are converted, at 16 times their size and not at 32."""
+    data = npz(acc=np.ones((1_000_000, 6), np.int8))
+    tracemalloc.start()
+    try:
+        series = read_npz(data, file=None)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+    assert series.values.shape == (1_000_000, 3)
+
+
+def test_messages_name_few_arrays_and_shortly() -> None:
+    """An archive of many arrays with long names does not fill its refusal with them."""
+    arrays = {f"{number}" * 100: np.ones((5, 5)) for number in range(50)}
+    with pytest.raises(DataError, match="and 45 more") as refused:
+        read_recording(npz(**arrays))
+    assert len(str(refused.value)) < 500

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pskd_core.config import JobSpec, parse_spec
-from pskd_core.data.batches import Clips, batch_order, channel_statistics, evaluation_order, prepare_clips
+from pskd_core.data.batches import Clips, batch_order, channel_statistics, prepare_clips
 from pskd_core.data.columnar import (
     Dataset,
     DatasetInfo,
@@ -154,8 +154,3 @@ def test_order_follows_seed_and_epoch() -> None:
     assert np.array_equal(first, again)
     for seed, epoch in ((0, 1), (1, 0)):
         assert not np.array_equal(first, np.concatenate(batch_order(100, batch_size=32, seed=seed, epoch=epoch)))
-
-
-def test_evaluation_goes_in_sequence() -> None:
-    """Evaluation visits the rows in order; a small last batch stays small, since nothing depends on its size."""
-    assert [batch.tolist() for batch in evaluation_order(5, batch_size=2)] == [[0, 1], [2, 3], [4]]

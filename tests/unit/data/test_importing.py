@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pskd_core.config import parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import ImportReport, import_dataset
+from pskd_core.data.splits import plan_folds
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import DataError
 from tests.unit.data.factories import inertial, write_mat, write_trial, zipped
@@ -74,3 +76,39 @@ def test_a_dataset_that_is_there_is_kept(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="exists there already"):
         import_dataset(folder, tmp_path / "data")
     assert Dataset.open(tmp_path / "data").digest == digest
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "a1_s1_t1_inertial.mat"])
+def test_a_label_names_the_upload(tmp_path: Path, name: str) -> None:
+    """An upload that holds no dataset, or none that is usable, is named as its owner knows it, without a path."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_bytes(b"")
+    archive = zipped(tmp_path / "folder", tmp_path / "3f9a")
+    with pytest.raises(DataError) as refused:
+        import_dataset(archive, tmp_path / "data", label="UTD.zip")
+    assert refused.value.file == "UTD.zip"
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_a_message_names_few_files_and_shortly(tmp_path: Path) -> None:
+    """Long names of foreign files do not fill the refusal."""
+    (tmp_path / "folder").mkdir()
+    for number in range(7):
+        (tmp_path / "folder" / f"{number}{'x' * 200}.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"found 7 files: .* and 2 more") as refused:
+        import_dataset(tmp_path / "folder", tmp_path / "data", label="UTD.zip")
+    assert len(str(refused.value)) < 500
+
+
+def test_a_partial_copy_can_be_trained_on(tmp_path: Path) -> None:
+    """A copy of two classes is a dataset of two classes, so its protocols find every class on both sides."""
+    for subject in (1, 2):
+        for action in (4, 9):
+            write_trial(tmp_path / "folder", f"a{action}_s{subject}_t1")
+    report = import_dataset(tmp_path / "folder", tmp_path / "data")
+    assert report.classes == {"clap": 2, "draw_circle_cw": 2}
+    dataset = Dataset.open(tmp_path / "data")
+    protocol = {"kind": "subjects", "train": ["1"], "test": ["2"]}
+    spec = parse_spec({"method": {"kind": "none"}, "protocol": protocol, "validation": {"kind": "none"}})
+    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
+    assert (len(fold.train), len(fold.test)) == (2, 2)

@@ -124,3 +124,19 @@ def test_a_compressed_element_without_a_matrix_is_refused() -> None:
     data = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + struct.pack("<II", 15, len(body)) + body
     with pytest.raises(DataError, match="a part is missing"):
         read_mat(data, file="made.mat", most_bytes=MEBIBYTE)
+
+
+def test_numbers_keep_the_type_in_which_they_are_stored(tmp_path: Path) -> None:
+    """A file of many whole numbers takes the memory of its bytes; converting is left to who chooses a variable."""
+    data = saved(tmp_path, compressed=False, a=np.zeros((1000, 3), np.int8), b=np.zeros((1000, 3), np.int8))
+    arrays = read_mat(data, file="made.mat", most_bytes=MEBIBYTE)
+    assert {name: array.dtype.itemsize for name, array in arrays.items()} == {"a": 1, "b": 1}
+    assert not any(array.flags.owndata for array in arrays.values())
+
+
+@pytest.mark.parametrize("sign", [b"\0", b"\n", b"\x1b"])
+def test_a_name_that_cannot_be_printed_is_refused(tmp_path: Path, sign: bytes) -> None:
+    """Names go into answers and logs; MATLAB's are letters, digits and underscores."""
+    whole = saved(tmp_path, compressed=False, d_iner=np.eye(3)).replace(b"d_iner", b"d_" + sign + b"ner")
+    with pytest.raises(DataError, match="cannot be printed"):
+        read_mat(whole, file="made.mat", most_bytes=MEBIBYTE)

@@ -11,8 +11,9 @@ from scipy.io import loadmat
 from pskd_core.data.recordings import STANDARD_GRAVITY, read_recording
 from pskd_core.data.series import Unit
 from pskd_core.errors import DataError
+from pskd_core.shapes import FloatArray
 from tests.data_paths import real_data
-from tests.unit.data.uploads import VALUES, assert_read, axes, npy, npz, samples, table, times
+from tests.unit.data.uploads import VALUES, assert_read, axes, mat, npy, npz, samples, table, times
 
 # --- Units --------------------------------------------------------------------------------------------------------
 
@@ -180,3 +181,36 @@ def test_real_files_that_are_not_read_are_refused(name: str) -> None:
     """Activity counts are no acceleration, and binary loggers are not taken for text."""
     with pytest.raises(DataError):
         read_recording(real_data(f"recordings/{name}"))
+
+
+def _far(value: float) -> FloatArray:
+    values = VALUES.copy()
+    values[40, 1] = value
+    return values
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 1.1e4])
+@pytest.mark.parametrize("form", ["npy", "npz", "mat", "csv", "gaps"])
+def test_a_value_that_no_sensor_measures_is_refused_with_its_place(tmp_path: Path, value: float, form: str) -> None:
+    """Finite numbers beyond 10,000 g, in which a network would overflow, name row and column in every format."""
+    lines = table({"time": times(), **axes(VALUES)}).splitlines()
+    lines[41] = lines[41].replace(b",%.4f," % VALUES[40, 1], b",%.0f," % min(max(value, -9e29), 9e29))
+    data = {
+        "npy": npy(_far(value)),
+        "npz": npz(acc=_far(value)),
+        "mat": mat(tmp_path, a=_far(value)),
+        "csv": b"\n".join(lines),
+        "gaps": b"\n\n\n".join(lines),
+    }[form]
+    with pytest.raises(DataError, match="is more than 10000 g; correct it") as refused:
+        read_recording(data, filename="run", unit="g")
+    row = {"csv": 42, "gaps": 124}.get(form, 41)
+    assert (refused.value.file, refused.value.row) == ("run", row)
+    assert refused.value.column == ("y" if form in {"csv", "gaps"} else "2")
+
+
+def test_the_limit_is_in_g() -> None:
+    """In m/s² the same limit lies at a number 9.8 times as large."""
+    assert read_recording(npy(_far(9e4)), unit="m/s^2").values_g.max() == pytest.approx(9e4 / STANDARD_GRAVITY)
+    with pytest.raises(DataError, match=r"9e\+04 g is more"):
+        read_recording(npy(_far(9e4)), unit="g")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pskd_core.data import source
 from pskd_core.data.source import open_source
 from pskd_core.errors import DataError
 
@@ -74,3 +75,26 @@ def test_what_is_neither_folder_nor_zip_is_refused(tmp_path: Path) -> None:
     for name in ("missing", "text", "cut.zip"):
         with pytest.raises(DataError, match="neither a folder nor a readable zip"), open_source(tmp_path / name):
             pass
+
+
+def test_a_zip_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zip can name millions of empty files in little space; beyond the limit it is refused, with the remedy."""
+    monkeypatch.setattr(source, "_MOST_MEMBERS", 3)
+    within = made_zip(tmp_path / "within.zip", dict.fromkeys("abc", b""))
+    beyond = made_zip(tmp_path / "beyond.zip", dict.fromkeys("abcd", b""))
+    with open_source(within) as files:
+        assert len(files.names) == 3
+    with pytest.raises(DataError, match=r"beyond\.zip: a zip of 4 files; at most 3"), open_source(beyond):
+        pass
+
+
+@pytest.mark.parametrize("content", [None, b"hello"])
+def test_a_label_stands_for_the_path(tmp_path: Path, content: bytes | None) -> None:
+    """Where the path means nothing to the user, it is in no message: neither as the place nor as the cause."""
+    path = tmp_path / "3f9a"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as refused, open_source(path, label="walk.zip"):
+        pass
+    assert refused.value.file == "walk.zip"
+    assert "3f9a" not in str(refused.value)

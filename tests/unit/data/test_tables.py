@@ -3,6 +3,7 @@
 import pytest
 
 from pskd_core.data.recordings import read_recording
+from pskd_core.errors import DataError
 from tests.unit.data.uploads import RATE_HZ, VALUES, assert_read, axes, table, times
 
 # --- Tables: columns ----------------------------------------------------------------------------------------------
@@ -184,3 +185,41 @@ def test_gaps_and_repairs_come_from_the_times() -> None:
     assert recording.gaps == ((1.18, 4.2),)
     assert any("1 gaps were bridged" in repair for repair in recording.repairs)
     assert len(recording.values_g) == 250
+
+
+# --- Tables: hostile headers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", ["(", "[", "( ", "m/s", "x" * 9])
+def test_a_long_name_costs_no_more_than_its_length(sign: str) -> None:
+    """A header of a million brackets beside three good columns is read at once: no pattern walks it again and again."""
+    columns = {"time (s)": times(), **axes(names=("x (g)", "y (g)", "z (g)")), sign * 1_000_000: times()}
+    assert_read(read_recording(table(columns)))
+
+
+@pytest.mark.parametrize(("name", "unit"), [("acc_{} (m/s^2) [filtered]", "m/s^2"), ("{} (g", None), ("{}", None)])
+def test_units_are_set_apart_from_names(name: str, unit: str | None) -> None:
+    """One bracket, several or one that is never closed: what stands before it names the axis."""
+    scale = 9.80665 if unit else 1
+    names = (name.format("x"), name.format("y"), name.format("z"))
+    recording = read_recording(table({"time": times(), **axes((VALUES * scale).astype("f4"), names)}))
+    assert recording.values_g == pytest.approx(VALUES, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {f"{number}" * 300: times() for number in range(1000)},
+        {"x" * 199: times(), "time": times()},
+        {"time": times(), **axes(), **{"X" + "-" * length: times() for length in range(150)}},
+        {"time" * 50: ["noon"] * 100, **axes()},
+        {"time": times(), **axes(names=("x", "y" + "-" * 150, "z")), "w": times()} | {"y" + "-" * 150: ["?"] * 100},
+    ],
+    ids=["many", "few", "twice", "time", "value"],
+)
+def test_messages_name_few_columns_and_shortly(columns: dict[str, list[str]]) -> None:
+    """However many and long the names of a file are, its refusal can be read."""
+    with pytest.raises(DataError) as refused:
+        read_recording(table(columns))
+    assert len(str(refused.value)) < 400
+    assert len(refused.value.column or "") <= 40

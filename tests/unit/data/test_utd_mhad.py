@@ -10,6 +10,7 @@ from pskd_core.data.importing import import_dataset
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import open_source
 from pskd_core.data.utd_mhad import CLASSES, KINECT_SKELETON, read_utd_mhad
+from pskd_core.errors import DataError
 from tests.data_paths import real_data
 from tests.unit.data.factories import inertial, skeleton, write_mat, write_trial
 
@@ -165,6 +166,8 @@ def test_real_data_read_whole(tmp_path: Path) -> None:
     """The four subjects at hand: 431 trials with both modalities, in physical ranges, and only subjects missing."""
     report = import_dataset(real_data("utd-mhad"), tmp_path / "data")
     assert report.recordings == 431
+    assert tuple(report.classes) == CLASSES
+    assert report.digest == "62665af178cbcb3535eba9cbebe83341c3bd5ac39acdd8b0d55658016e734d41"
     assert report.subjects == {"1": 107, "3": 108, "5": 108, "7": 108}
     assert {report.streams[name].recordings for name in report.streams} == {431}
     findings = [problem.detail for problem in report.problems if problem.severity != "info"]
@@ -176,3 +179,51 @@ def test_real_data_read_whole(tmp_path: Path) -> None:
     assert np.abs(accelerometer).max() <= 8.01
     head, feet = joints[:, 0, 1], joints[:, [15, 19], 1].mean(axis=1)
     assert 1.2 < np.median(head - feet) < 2.0
+
+
+def test_any_number_of_foreign_files_is_one_finding(tmp_path: Path) -> None:
+    """Files with numbers beyond the dataset's are counted and the first named; second copies are named up to twelve."""
+    for number in range(100, 140):
+        write_mat(tmp_path / f"a{number}_s1_t1_inertial.mat", "d_iner", inertial(20))
+    for number in range(20):
+        write_mat(tmp_path / f"{number:02}" / "a1_s1_t1_inertial.mat", "d_iner", inertial(20))
+    _, recordings, problems = read(tmp_path)
+    assert list(recordings) == ["a1_s1_t1"]
+    foreign = [problem.detail for problem in problems if "no trial of UTD-MHAD" in problem.detail]
+    named = ", ".join(f"a{number}_s1_t1_inertial.mat" for number in range(100, 105))
+    assert foreign == [f"40 files are no trial of UTD-MHAD; left out: {named} and 35 more"]
+    second = [problem.detail for problem in problems if "second" in problem.detail]
+    assert len(second) == 13
+    assert second[-1] == "7 more second files of a trial; not taken"
+
+
+def test_classes_without_any_inertial_file_are_left_out(tmp_path: Path) -> None:
+    """Labels count the classes that are there, in the dataset's order; a class of skeletons alone is not there."""
+    for trial in ("a27_s1_t1", "a3_s1_t1", "a10_s1_t1"):
+        write_trial(tmp_path, trial)
+    write_mat(tmp_path / "Skeleton" / "a5_s1_t1_skeleton.mat", "d_skel", skeleton())
+    info, recordings, problems = read(tmp_path)
+    assert info.classes == ("wave", "draw_circle_ccw", "squat")
+    labels = {name: info.classes[recording.label] for name, recording in recordings.items()}
+    assert labels == {"a3_s1_t1": "wave", "a10_s1_t1": "draw_circle_ccw", "a27_s1_t1": "squat"}
+    (left_out,) = [problem for problem in problems if "no recording of class" in problem.detail]
+    assert left_out.severity == "warning"
+    assert "swipe_left, swipe_right, clap, throw, arm_cross" in left_out.detail
+    assert "wave" not in left_out.detail
+
+
+def test_a_class_whose_only_file_is_broken_stays_and_is_told(tmp_path: Path) -> None:
+    """Which classes there are follows from the files' names alone, so one bad file renumbers nothing."""
+    for trial in ("a1_s1_t1", "a2_s1_t1"):
+        write_trial(tmp_path / "folder", trial)
+    (tmp_path / "folder" / "Inertial" / "a1_s1_t1_inertial.mat").write_bytes(b"")
+    report = import_dataset(tmp_path / "folder", tmp_path / "data")
+    assert report.classes == {"swipe_left": 0, "swipe_right": 1}
+    assert "no recording of class swipe_left" in [problem.detail for problem in report.problems]
+
+
+def test_skeletons_alone_are_no_dataset(tmp_path: Path) -> None:
+    """A copy without a single inertial file is refused with the reason."""
+    write_mat(tmp_path / "folder" / "a1_s1_t1_skeleton.mat", "d_skel", skeleton())
+    with pytest.raises(DataError, match=r"nothing was imported: .* without inertial file"):
+        import_dataset(tmp_path / "folder", tmp_path / "data")

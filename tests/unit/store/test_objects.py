@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,6 +162,76 @@ def test_many_at_once(folder: ObjectStore, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache" / "trees").iterdir()] == [digest]
 
 
+def test_delete_tree(objects: ObjectStore, tmp_path: Path) -> None:
+    """A deleted tree takes its files along, leaves others alone, and may be deleted again."""
+    digest, other = objects.put_tree(_tree(tmp_path / "tree")), objects.put_bytes(b"other")
+    files = objects.list_tree(digest)
+    for _ in range(2):
+        objects.delete_tree(digest)
+    assert not any(objects.exists(each) for each in [digest, *files.values()])
+    assert objects.exists(other)
+
+
+def test_sweep(folder: ObjectStore, tmp_path: Path) -> None:
+    """What a killed process was writing is removed once it is old; what is being written, and all else, stays."""
+    digest = folder.put_tree(_tree(tmp_path / "tree"))
+    folder.get_tree(digest)
+    whole = _files(tmp_path)
+    for place in ("objects/aa", "cache/trees"):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / ".half").write_bytes(b"writ")
+    (tmp_path / "cache" / "trees" / ".building").mkdir()
+    folder.sweep(older_than_s=3600)
+    assert len(_files(tmp_path)) == len(whole) + 2
+    folder.sweep(older_than_s=-1)
+    assert _files(tmp_path) == whole
+    assert not (tmp_path / "cache" / "trees" / ".building").exists()
+
+
 def test_ping(objects: ObjectStore) -> None:
     """A store that can be reached is silent, also before its first object."""
     objects.ping()
+
+
+def test_a_folder_that_is_gone_is_noticed(folder: ObjectStore, tmp_path: Path) -> None:
+    """The root is made with the store; from then on its absence means that the store is out of reach."""
+    (tmp_path / "objects").rmdir()
+    with pytest.raises(FileNotFoundError):
+        folder.ping()
+
+
+def test_a_root_that_cannot_be_made_is_noticed(tmp_path: Path) -> None:
+    """A store is built although its folder cannot be, and says so when it is asked."""
+    (tmp_path / "file").write_bytes(b"")
+    objects = ObjectStore(str(tmp_path / "file" / "objects"), cache_dir=tmp_path / "cache")
+    with pytest.raises(NotADirectoryError):
+        objects.ping()
+
+
+def test_a_server_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 at a port where nobody listens is no store in which an object is merely missing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dead = f"http://127.0.0.1:{server.getsockname()[1]}"
+    for name, value in {
+        "AWS_ENDPOINT_URL": dead,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    objects = ObjectStore("s3://bucket/prefix", cache_dir=tmp_path / "cache")
+    with pytest.raises(Exception, match="Could not connect"):
+        objects.ping()
+
+
+def test_a_dropped_tree_is_fetched_anew(objects: ObjectStore, tmp_path: Path) -> None:
+    """A local copy that was spoilt is gone after the drop, and the next one is whole; dropping twice is no error."""
+    original = _tree(tmp_path / "tree")
+    digest = objects.put_tree(original)
+    spoilt = objects.get_tree(digest) / "a.json"
+    spoilt.unlink()
+    spoilt.write_text("spoilt")
+    objects.drop_tree(digest)
+    objects.drop_tree(digest)
+    assert list((tmp_path / "cache" / "trees").iterdir()) == []
+    assert _files(objects.get_tree(digest)) == _files(original)

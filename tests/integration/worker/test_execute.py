@@ -1,0 +1,165 @@
+"""One attempt at a run, in this process: what it leaves when it is stale, when its checkpoint is spoilt, in trouble."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store import datasets, jobs, outbox, runs
+from store.engine import Database
+from store.events import after
+from store.lifecycle import RunState
+from store.models import Event
+from store.models import Run as RunRow
+from store.objects import ObjectStore
+from store.runs import ClaimedRun
+from tests.integration.worker.stack import small_spec
+from tests.small import small_dataset
+from tests.stored import REPORT, claim, folds
+from worker.child import forkserver
+from worker.execute import Execution
+from worker.link import Link, Stop
+from worker.settings import WorkerSettings
+
+ONE_EPOCH = {"epochs": 1, "batch_size": 16}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> WorkerSettings:
+    tracking_url = "http://127.0.0.1:9"
+    return WorkerSettings(home=tmp_path, database_url=database_url, mlflow_url=tracking_url, checkpoint_every_s=0)
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link(forkserver(), lease_end_s=time.monotonic() + 600)
+
+
+@pytest.fixture
+def execution(database: Database, settings: WorkerSettings, link: Link, tmp_path: Path) -> Execution:
+    """The first attempt at the only run of a job; the dataset is in the object store."""
+    objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
+    small = small_dataset(tmp_path / "data")
+    tree = objects.put_tree(tmp_path / "data")
+    with database.write() as session:
+        datasets.create(session, name="made", source={"kind": "synthetic"})
+        importing = datasets.claim_import(session, worker="importer", lease_s=30)
+        assert importing is not None
+        report = {"report": REPORT, "content_digest": small.digest, "tree_digest": tree}
+        datasets.finish_import(session, importing.claim, **report)  # type: ignore[arg-type]
+        jobs.submit(session, small_spec(dataset="made", training=ONE_EPOCH), plan=folds("all", n_test=24))
+        claimed = claim(session)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return Execution(settings, database, objects, claimed, link, folder)
+
+
+def row(execution: Execution) -> RunRow:
+    with execution.database.read() as session:
+        return runs.get(session, execution.claimed.run_id)
+
+
+def events(execution: Execution) -> list[Event]:
+    with execution.database.read() as session:
+        return list(after(session, execution.claimed.job_id, 0))
+
+
+def claim_again(execution: Execution) -> ClaimedRun:
+    """As if the lease had run out meanwhile."""
+    with execution.database.write() as session:
+        runs.renew(session, execution.claimed.claim, lease_s=-1)
+    with execution.database.write() as session:
+        runs.reap(session, max_stalled_attempts=3)
+        return claim(session, worker="two")
+
+
+def test_a_stale_attempt_changes_nothing(execution: Execution) -> None:
+    """An attempt whose run somebody else has claimed stops at its first write and leaves no trace, not even a note."""
+    claim_again(execution)
+    before, told = row(execution), len(events(execution))
+    execution.run()
+    now = row(execution)
+    assert (now.state, now.worker, now.epoch, now.checkpoint_digest) == (RunState.RUNNING, "two", 0, None)
+    assert now.token == before.token
+    assert len(events(execution)) == told
+    with execution.database.write() as session:
+        assert outbox.take(session, "mlflow") == []
+
+
+def test_a_spoilt_checkpoint_costs_time_only(execution: Execution) -> None:
+    """A checkpoint that cannot be read is reported, and the run starts afresh and succeeds."""
+    with execution.database.write() as session:
+        broken = execution.objects.put_bytes(b"{}")  # an empty tree
+        runs.save_checkpoint(session, execution.claimed.claim, digest=broken, epoch=1)
+    execution.claimed = claim_again(execution)
+    execution.run()
+    now = row(execution)
+    assert (now.state, now.epoch) == (RunState.SUCCEEDED, 2)
+    (warning,) = [event.data["detail"] for event in events(execution) if event.kind == "warning"]
+    assert "starting afresh" in warning
+    with execution.database.write() as session:
+        told = [message.payload["op"] for message in outbox.take(session, "mlflow")]
+    assert told == ["epoch", "epoch", "state"]
+
+
+def test_an_epoch_done_again_is_not_told_again(execution: Execution) -> None:
+    """A resume from an older checkpoint repeats epochs; events and notes of them are not repeated."""
+    with execution.database.write() as session:
+        first: dict[str, Any] = {"epoch": 0, "epochs": 2, "phase": "teachers", "metrics": {"skeleton/ce": 9.0}}
+        assert runs.record_epoch(session, execution.claimed.claim, **first)
+    execution.link.ask(Stop.AT_EPOCH)
+    with pytest.raises(SystemExit):
+        execution.run()
+    now = row(execution)
+    assert (now.epoch, now.checkpoint_epoch) == (1, 1)
+    assert [event.data["epoch"] for event in events(execution) if event.kind == "run.epoch"] == [0]
+    with execution.database.write() as session:
+        assert outbox.take(session, "mlflow") == []
+
+
+def test_trouble_with_files_is_left_to_the_lease(execution: Execution) -> None:
+    """A dataset that cannot be fetched ends the attempt, not the run: people read why, and the reaper counts it."""
+    missing = "0" * 64
+    execution.claimed = replace(execution.claimed, dataset_tree=missing)
+    with pytest.raises(SystemExit) as ended:
+        execution.run()
+    assert ended.value.code == 1
+    assert row(execution).state is RunState.RUNNING
+    (warning,) = [event.data["detail"] for event in events(execution) if event.kind == "warning"]
+    assert warning.startswith("will be tried again: ObjectMissing")
+
+
+def test_a_fault_of_ours_is_called_one(execution: Execution) -> None:
+    """A fold that the job does not have is nobody's but our mistake; the run fails as `internal` and says what."""
+    execution.claimed = replace(execution.claimed, fold_index=7)
+    with pytest.raises(SystemExit):
+        execution.run()
+    now = row(execution)
+    assert (now.state, now.cause, now.detail) == (RunState.FAILED, "internal", "IndexError: tuple index out of range")
+
+
+def test_cancelling_in_mid_epoch_leaves_the_row_to_the_supervisor(execution: Execution) -> None:
+    """Asked to stop now, the attempt makes no further step and writes nothing."""
+    execution.link.ask(Stop.NOW)
+    with pytest.raises(SystemExit) as ended:
+        execution.run()
+    assert ended.value.code is None
+    assert execution.link.beats == 2  # the opened dataset and one step
+    assert (row(execution).state, row(execution).epoch) == (RunState.RUNNING, 0)
+
+
+def test_a_run_repeats_what_the_core_gives(execution: Execution, tmp_path: Path) -> None:
+    """The executed fold is the planned one: its report has the test part of the core's own run."""
+    execution.run()
+    now = row(execution)
+    assert now.report is not None
+    assert now.result is not None
+    assert now.report["classes"][0] == "wave"
+    assert len(now.report["test"]["confusion"]) == 6
+    assert "confusion" not in now.result["test"]
+    assert set(now.result["teachers"]) == {"skeleton", "fusion"}
+    assert now.bundle_bytes is not None
+    assert now.bundle_bytes > 10_000
+    assert not list(execution.folder.glob("checkpoint*"))
