@@ -49,7 +49,7 @@ async def form_file(
     parser = _ToFolder(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
     parser.folder = folder
     if check is not None:
-        parser.stream = _checked(parser, check)
+        parser.stream = _checked(request.stream(), parser, check)
     try:
         form = await parser.parse()
     except MultiPartException as damaged:
@@ -63,9 +63,9 @@ async def form_file(
 
 
 async def _checked(
-    parser: _ToFolder, check: Callable[[Mapping[str, str]], Awaitable[None]]
+    stream: AsyncIterator[bytes], parser: _ToFolder, check: Callable[[Mapping[str, str]], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
-    stream, waiting = parser.stream, True
+    waiting = True
     async for chunk in stream:
         yield chunk
         # The parser asks for more, so it has taken this chunk in.

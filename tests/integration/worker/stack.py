@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import psutil
 
 from pskd_core.config import JobSpec, parse_spec
+from pskd_core.data.columnar import Dataset as Columnar
+from pskd_core.data.splits import plan_folds
 from store import datasets, jobs
 from store.engine import Database
 from store.models import Dataset, Event, Job, Metric, Run
@@ -90,9 +92,6 @@ class Stack:
 
     def _plan(self, spec: JobSpec) -> jobs.Plan:
         def plan(row: Dataset) -> Sequence[jobs.PlannedFold]:
-            from pskd_core.data.columnar import Dataset as Columnar  # noqa: PLC0415
-            from pskd_core.data.splits import plan_folds  # noqa: PLC0415
-
             assert row.tree_digest is not None
             opened = Columnar.open(self.objects.get_tree(row.tree_digest))
             return [

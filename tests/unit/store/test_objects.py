@@ -219,7 +219,8 @@ def test_a_server_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
         "AWS_MAX_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    objects = ObjectStore("s3://bucket/prefix", cache_dir=tmp_path / "cache")
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    objects = ObjectStore("s3://bucket", cache_dir=tmp_path / "cache")
     with pytest.raises(Exception, match="Could not connect"):
         objects.ping()
 
