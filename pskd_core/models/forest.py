@@ -26,12 +26,11 @@ class Forest(nn.Module):
     def __init__(self, streams: Sequence[str], *, classes: int) -> None:
         super().__init__()
         self.streams = tuple(streams)
-        empty = torch.empty(0, dtype=torch.long)
-        self.register_buffer("roots", empty)  # (trees,)
-        self.register_buffer("feature", empty)  # (nodes,) which one is compared
-        self.register_buffer("threshold", empty.double())  # (nodes,) at most this: left
-        self.register_buffer("left", empty)  # (nodes,)
-        self.register_buffer("right", empty)  # (nodes,)
+        self.register_buffer("roots", torch.empty(0, dtype=torch.long))  # (trees,)
+        self.register_buffer("feature", torch.empty(0, dtype=torch.long))  # (nodes,) which one is compared
+        self.register_buffer("threshold", torch.empty(0, dtype=torch.double))  # (nodes,) at most this: left
+        self.register_buffer("left", torch.empty(0, dtype=torch.long))  # (nodes,)
+        self.register_buffer("right", torch.empty(0, dtype=torch.long))  # (nodes,)
         self.register_buffer("frequencies", torch.empty(0, classes))  # (nodes, K)
 
     def set_normalisation(self, statistics: Mapping[str, ChannelStatistics]) -> None:

@@ -21,10 +21,10 @@ def test_fields_by_their_angles() -> None:
 
 def test_three_samples_by_hand() -> None:
     """A ramp from −1 over 0 to 1 has the angles π, π/2 and 0."""
-    (difference,), (summation,) = gramian_fields(torch.tensor([[[4.0, 5, 6]]]), field="both").split(1, dim=1)
+    difference, summation = gramian_fields(torch.tensor([[[4.0, 5, 6]]]), field="both")[0]
 
-    assert torch.allclose(difference.squeeze(), torch.tensor([[0.0, 1, 0], [-1, 0, 1], [0, -1, 0]]))
-    assert torch.allclose(summation.squeeze(), torch.tensor([[1.0, 0, -1], [0, -1, 0], [-1, 0, 1]]))
+    assert torch.allclose(difference, torch.tensor([[0.0, 1, 0], [-1, 0, 1], [0, -1, 0]]))
+    assert torch.allclose(summation, torch.tensor([[1.0, 0, -1], [0, -1, 0], [-1, 0, 1]]))
 
 
 def test_a_constant_channel_stays_finite() -> None:
