@@ -79,7 +79,7 @@ def estimate(submission: Submission, services: Services) -> JobEstimate:
         dataset_id=dataset.id,
         folds=folds,
         runs=None if folds is None else len(folds) * len(spec.seeds),
-        epochs=len(epoch_plan(spec.method, epochs=spec.training.epochs)),
+        epochs=len(epoch_plan(spec.method, epochs=spec.epochs)),
         steps=None if folds is None else sum(fold.steps for fold in folds) * len(spec.seeds),
     )
 
@@ -91,5 +91,5 @@ def _planned_run(spec: JobSpec, fold: Fold) -> PlannedRun:
         train=len(fold.train),
         validation=len(fold.validation),
         test=len(fold.test),
-        steps=batches * spec.training.epochs * len(spec.networks),
+        steps=batches * spec.epochs * len(spec.networks),
     )

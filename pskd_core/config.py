@@ -7,24 +7,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from pskd_core.backbones import Agcn, Backbone, RandomForest, ResNet1d
 from pskd_core.errors import SpecError
+from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 SubjectId = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Frozen(BaseModel):
-    """Immutable, closed to unknown fields; numbers may stand where text is meant (subject `1` is `"1"`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
 # --- Which recordings train, validate and test --------------------------------------------------------------------
@@ -95,45 +87,6 @@ Validation = Annotated[
 # --- Networks -----------------------------------------------------------------------------------------------------
 
 
-class Agcn(Frozen):
-    """Adaptive graph convolutional network over the skeleton (2s-AGCN). Paper: width 64, depth 10."""
-
-    kind: Literal["agcn"] = "agcn"
-    width: int = Field(default=16, ge=4, le=256, description="channels of the first stage; later stages double it")
-    depth: int = Field(default=8, ge=3, le=20, description="blocks in all")
-    temporal_kernel: int = Field(default=9, ge=1, le=31, description="frames; odd")
-    dropout: Fraction = Field(default=0.0, description="before fc0")
-    fusion: Literal["channel"] = Field(default="channel", description="how worn sensors join the graph")
-
-    @field_validator("temporal_kernel")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("temporal_kernel must be odd")
-        return value
-
-
-class ResNet1d(Frozen):
-    """Residual 1-D convolutional network over sensor samples."""
-
-    kind: Literal["resnet1d"] = "resnet1d"
-    width: int = Field(default=32, ge=4, le=512, description="channels of the first stage; later stages double it")
-    blocks: tuple[Annotated[int, Field(ge=1, le=8)], ...] = Field(default=(1, 1, 1), min_length=1, max_length=5)
-    kernel: int = Field(default=7, ge=3, le=31, description="samples; odd")
-    dropout: Fraction = 0.2
-    magnitude: bool = Field(default=False, description="add each sensor's vector magnitude as an input channel")
-
-    @field_validator("kernel")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("kernel must be odd")
-        return value
-
-
-Backbone = Annotated[Agcn | ResNet1d, Field(discriminator="kind")]
-
-
 class Network(Frozen):
     """A backbone and the dataset's streams it sees."""
 
@@ -144,15 +97,11 @@ class Network(Frozen):
     def _inputs_fit_backbone(self) -> "Network":
         if len(set(self.inputs)) != len(self.inputs):
             raise ValueError("inputs names a stream twice")
-        match self.backbone:
-            case Agcn():
-                if "skeleton" not in self.inputs:
-                    raise ValueError("an agcn backbone needs the `skeleton` stream among its inputs")
-            case ResNet1d():
-                if "skeleton" in self.inputs:
-                    raise ValueError("a resnet1d backbone takes sensor streams only; use agcn for `skeleton`")
-            case _ as never:
-                assert_never(never)
+        over_skeleton = isinstance(self.backbone, Agcn)
+        if over_skeleton and "skeleton" not in self.inputs:
+            raise ValueError("an agcn backbone needs the `skeleton` stream among its inputs")
+        if not over_skeleton and "skeleton" in self.inputs:
+            raise ValueError(f"a {self.backbone.kind} backbone takes sensor streams only; use agcn for `skeleton`")
         return self
 
 
@@ -160,6 +109,12 @@ class Teacher(Network):
     """A network that guides the student and is not used afterwards."""
 
     name: Slug
+
+    @model_validator(mode="after")
+    def _trains_by_steps(self) -> "Teacher":
+        if self.backbone.kind == "random_forest":
+            raise ValueError("a random_forest has no features to follow and cannot teach; it runs with method `none`")
+        return self
 
 
 # --- The loss (equations (1) to (7)) ------------------------------------------------------------------------------
@@ -352,6 +307,8 @@ class JobSpec(Frozen):
             raise ValueError("seeds names a seed twice")
         if isinstance(self.method, Distill) and "skeleton" in self.student.inputs:
             raise ValueError("a distilled student takes worn sensors only; method `none` may take `skeleton`")
+        if isinstance(self.method, Distill) and self.student.backbone.kind == "random_forest":
+            raise ValueError("a random_forest cannot be distilled; it runs with method `none`")
         if self.test == "none" and isinstance(self.validation, NoValidation):
             raise ValueError("test `none` needs a validation part, or nothing is measured")
         return self
@@ -361,6 +318,11 @@ class JobSpec(Frozen):
         """Every network of the job by name; the evaluated one is `student`."""
         teachers = self.method.teachers if isinstance(self.method, Distill) else ()
         return {teacher.name: teacher for teacher in teachers} | {"student": self.student}
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of each network; a random forest is fitted in one."""
+        return 1 if isinstance(self.student.backbone, RandomForest) else self.training.epochs
 
     @property
     def streams(self) -> tuple[str, ...]:

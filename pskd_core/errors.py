@@ -31,6 +31,7 @@ def json_pointer(location: tuple[int | str, ...]) -> str:
     """RFC 6901 pointer of a pydantic error location; the union tags that pydantic inserts are left out."""
     tags = {"named", "loso", "subjects", "none", "trials", "inner_loso", "agcn", "resnet1d", "pskd", "distill"}
     tags |= {"progressive", "per_step", "frozen", "synthetic", "path"}
+    tags |= {"inception1d", "deepconvlstm", "gaf_resnet18", "tiny", "random_forest"}
     unions = {"protocol", "validation", "method", "backbone", "schedule", "source"}
     parts = [
         str(part)

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from pskd_core.backbones import RandomForest
 from pskd_core.bundle import BundleInfo, Figures
-from pskd_core.config import Frozen, JobSpec, configuration_hash
+from pskd_core.config import JobSpec, configuration_hash
 from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, complete
@@ -24,9 +25,12 @@ from pskd_core.errors import NonFiniteLossError
 from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
+from pskd_core.fields import Frozen
 from pskd_core.models.cost import count_macs, count_parameters
+from pskd_core.models.forest import Forest
 from pskd_core.shapes import Logits
 from pskd_core.training.checkpoint import load_checkpoint, save_checkpoint
+from pskd_core.training.forest import fit_forest
 from pskd_core.training.loop import train
 from pskd_core.training.meter import EpochReport
 from pskd_core.training.schedule import epoch_plan
@@ -90,7 +94,7 @@ class Run:
     @property
     def total_epochs(self) -> int:
         """Epochs of the whole plan, over all phases."""
-        return len(epoch_plan(self.spec.method, epochs=self.spec.training.epochs))
+        return len(epoch_plan(self.spec.method, epochs=self.spec.epochs))
 
     def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochReport]:
         """Train on, one report an epoch; `validation/accuracy` is added after the student's epochs.
@@ -98,10 +102,12 @@ class Run:
         Args:
             on_step: called with the steps done after every one; it may raise to stop the run.
         """
-        skeleton = self.dataset.info.skeleton
-        reports = train(
-            self.state, self.train_clips, self.spec, skeleton=skeleton, seed=self.seed, on_step=on_step or _nothing
-        )
+        on_step = on_step or _nothing
+        if isinstance(self.spec.student.backbone, RandomForest):
+            reports = fit_forest(self.state, self.train_clips, self.spec, seed=self.seed, on_step=on_step)
+        else:
+            skeleton = self.dataset.info.skeleton
+            reports = train(self.state, self.train_clips, self.spec, skeleton=skeleton, seed=self.seed, on_step=on_step)
         for report in reports:
             if report.phase != "teachers" and self.fold.validation:
                 clips, logits = self._predict(self.state.student.network, "student", "validation")
@@ -149,11 +155,14 @@ class Run:
     def export(self, directory: Path) -> BundleInfo | None:
         """Export the evaluated student into a new folder; null unless a single accelerometer is all it reads.
 
+        A forest is not exported either: what serving feeds is a clip, and its features are no part of a graph.
+
         Raises:
             ParityError: the exported network disagrees with its source.
         """
         inputs = self.spec.student.inputs
-        if [self.dataset.info.streams[name].unit for name in inputs] != ["g"]:
+        units = [self.dataset.info.streams[name].unit for name in inputs]
+        if units != ["g"] or isinstance(self.evaluated, Forest):
             return None
         test = self._scores(self.evaluated, "student", "test")
         info = BundleInfo(

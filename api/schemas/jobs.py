@@ -81,7 +81,7 @@ def _job_fields(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _progress(spec: JobSpec, runs: Sequence[Run]) -> Progress:
-    planned = len(epoch_plan(spec.method, epochs=spec.training.epochs))
+    planned = len(epoch_plan(spec.method, epochs=spec.epochs))
     done, total = sum(run.epoch for run in runs), planned * len(runs)
     return Progress(runs=Counter(run.state for run in runs), epochs_done=done, epochs=total, fraction=done / total)
 

@@ -3,32 +3,38 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from pskd_core import config
+from pskd_core import backbones
+from pskd_core.config import Network, Preprocess
 from pskd_core.data.batches import ChannelStatistics
-from pskd_core.data.columnar import SKELETON, DatasetInfo
+from pskd_core.data.columnar import SKELETON, DatasetInfo, SkeletonInfo
 from pskd_core.errors import SpecError
-from pskd_core.models.fusion import fuse_on_channels, stack_sensors
-from pskd_core.models.graph import adjacency
+from pskd_core.models.forest import Forest
+from pskd_core.models.fusion import GraphInput, LateFusion, stack_sensors
+from pskd_core.models.gramian import GafResNet18
+from pskd_core.models.graph import adjacency, parents, with_nodes
 from pskd_core.models.normalise import Normalise
 from pskd_core.models.output import Head, Output
+from pskd_core.models.recurrent import DeepConvLstm
 from pskd_core.models.skeleton import AdaptiveGcn
-from pskd_core.models.students import ResNet1d
+from pskd_core.models.students import Inception1d, ResNet1d, Tiny
+
+SeriesNetwork = ResNet1d | Inception1d | DeepConvLstm | GafResNet18 | Tiny
 
 
 class Classifier(nn.Module):
-    """Every network of a job: normalise → join the streams → backbone → head."""
+    """Every network that is trained by steps: normalise → join the streams → backbone → head."""
 
     def __init__(
         self,
         *,
         normalise: Normalise,
-        join: Callable[[Mapping[str, Tensor]], Tensor],
-        backbone: AdaptiveGcn | ResNet1d,
+        join: Callable[[Mapping[str, Tensor]], Any],
+        backbone: AdaptiveGcn | LateFusion | SeriesNetwork,
         head: Head,
     ) -> None:
         super().__init__()
@@ -39,75 +45,127 @@ class Classifier(nn.Module):
         self.normalise.set(statistics)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Output:
-        """Sensors (N, C, T_sensor) and `skeleton` (N, 3, T, V), raw; streams it does not read are ignored."""
+        """Sensors (N, C, T_sensor) and `skeleton` (N, 3, T, V) or (N, 3, T, V, M), raw; other streams are ignored."""
         output: Output = self.head(self.backbone(self.join(self.normalise(inputs))))
         return output
 
 
 def build_network(
-    network: config.Network, *, info: DatasetInfo, preprocess: config.Preprocess, feature_dim: int, seed: int
-) -> Classifier:
+    network: Network, *, info: DatasetInfo, preprocess: Preprocess, feature_dim: int, seed: int
+) -> Classifier | Forest:
     """A network whose initial weights depend on its arguments alone; no global random state is touched.
 
     Args:
         network: which streams, which backbone.
         info: the dataset's classes, channels and graph.
         preprocess: frames of the graph networks, to which fused sensors are resampled.
-        feature_dim: D.
+        feature_dim: D; a forest has none.
         seed: of the initial weights.
 
     Raises:
-        SpecError: the dataset lacks a stream that the network reads.
+        SpecError: the dataset lacks a stream that the network reads, or does not say where a fused sensor is worn.
     """
     backbone = network.backbone
     with _drawing_from(seed):
         match backbone:
-            case config.Agcn():
+            case backbones.Agcn():
                 return _graph_classifier(network, backbone, info, feature_dim, frames=preprocess.skeleton_frames)
-            case config.ResNet1d():
+            case backbones.RandomForest():
+                for sensor in network.inputs:
+                    _channels(info, sensor)
+                return Forest(network.inputs, classes=len(info.classes))
+            case _:
                 return _sensor_classifier(network, backbone, info, feature_dim)
-            case _ as never:
-                assert_never(never)
 
 
 def _graph_classifier(
-    network: config.Network, backbone: config.Agcn, info: DatasetInfo, feature_dim: int, *, frames: int
+    network: Network, backbone: backbones.Agcn, info: DatasetInfo, feature_dim: int, *, frames: int
 ) -> Classifier:
     if info.skeleton is None:
         raise SpecError("an agcn backbone needs a skeleton, and the dataset has none", pointer="/backbone")
     sensors = tuple(stream for stream in network.inputs if stream != SKELETON)
     channels = {SKELETON: 3} | {sensor: _channels(info, sensor) for sensor in sensors}
-    gcn = AdaptiveGcn(
-        adjacency(info.skeleton),
-        channels_in=sum(channels.values()),
+    fusion = backbone.fusion if sensors else "channel"  # of which nothing is left without sensors
+    body: AdaptiveGcn | LateFusion
+    match fusion:
+        case "channel":
+            body = _gcn(backbone, info.skeleton, channels_in=sum(channels.values()))
+        case "node" | "node_center":
+            tied_to = {sensor: _joint(info, info.skeleton, sensor, fusion) for sensor in sensors}
+            body = _gcn(backbone, with_nodes(info.skeleton, tied_to), channels_in=max(channels.values()))
+        case "late":
+            body = _late_fusion(backbone, info.skeleton, {sensor: channels[sensor] for sensor in sensors})
+        case _ as never:
+            assert_never(never)
+    bone_parents = parents(info.skeleton) if backbone.stream == "bone" else None
+    return Classifier(
+        normalise=Normalise(channels),
+        join=GraphInput(sensors=sensors, frames=frames, fusion=fusion, bone_parents=bone_parents),
+        backbone=body,
+        head=_head(body.channels_out, backbone.dropout, info, feature_dim),
+    )
+
+
+def _gcn(backbone: backbones.Agcn, graph: SkeletonInfo, *, channels_in: int) -> AdaptiveGcn:
+    return AdaptiveGcn(
+        adjacency(graph),
+        channels_in=channels_in,
         width=backbone.width,
         depth=backbone.depth,
         temporal_kernel=backbone.temporal_kernel,
     )
-    return Classifier(
-        normalise=Normalise(channels),
-        join=partial(fuse_on_channels, sensors=sensors, frames=frames),
-        backbone=gcn,
-        head=_head(gcn.channels_out, backbone.dropout, info, feature_dim),
-    )
+
+
+def _late_fusion(backbone: backbones.Agcn, graph: SkeletonInfo, sensors: Mapping[str, int]) -> LateFusion:
+    gcn = _gcn(backbone, graph, channels_in=3)
+    # The default student beside the default graph network, and as much wider beside a wider one.
+    series = ResNet1d(channels_in=sum(sensors.values()), width=2 * backbone.width, blocks=(1, 1, 1), kernel=7)
+    return LateFusion(gcn, series, sensors=tuple(sensors), channels_out=gcn.channels_out + series.channels_out)
+
+
+def _joint(info: DatasetInfo, skeleton: SkeletonInfo, sensor: str, fusion: str) -> int:
+    """The joint to which a sensor's node is tied."""
+    if fusion == "node_center":
+        return skeleton.centre
+    worn_at = info.streams[sensor].worn_at
+    if worn_at is None or worn_at not in skeleton.joints:
+        raise SpecError(
+            f"fusion `node` ties {sensor} to the joint that it is worn at, and the dataset says {worn_at or 'none'}; "
+            "use `node_center`",
+            pointer="/backbone/fusion",
+        )
+    return skeleton.joints.index(worn_at)
 
 
 def _sensor_classifier(
-    network: config.Network, backbone: config.ResNet1d, info: DatasetInfo, feature_dim: int
+    network: Network, backbone: backbones.Sensors, info: DatasetInfo, feature_dim: int
 ) -> Classifier:
     channels = {sensor: _channels(info, sensor) for sensor in network.inputs}
-    resnet = ResNet1d(
-        channels_in=sum(channels.values()) + len(channels) * backbone.magnitude,
-        width=backbone.width,
-        blocks=backbone.blocks,
-        kernel=backbone.kernel,
-    )
+    body = _series_network(backbone, channels_in=sum(channels.values()) + len(channels) * backbone.magnitude)
     return Classifier(
         normalise=Normalise(channels, magnitude=backbone.magnitude),
         join=partial(stack_sensors, sensors=network.inputs),
-        backbone=resnet,
-        head=_head(resnet.channels_out, backbone.dropout, info, feature_dim),
+        backbone=body,
+        head=_head(body.channels_out, backbone.dropout, info, feature_dim),
     )
+
+
+def _series_network(backbone: backbones.Sensors, *, channels_in: int) -> SeriesNetwork:
+    """The backbone over series (N, C, T); its own fields are the network's arguments by the same names."""
+    own = backbone.model_dump(exclude={"kind", "dropout", "magnitude"})
+    match backbone:
+        case backbones.ResNet1d():
+            return ResNet1d(channels_in=channels_in, **own)
+        case backbones.Inception1d():
+            return Inception1d(channels_in=channels_in, **own)
+        case backbones.DeepConvLstm():
+            return DeepConvLstm(channels_in=channels_in, **own)
+        case backbones.GafResNet18():
+            return GafResNet18(channels_in=channels_in, **own)
+        case backbones.Tiny():
+            return Tiny(channels_in=channels_in, **own)
+        case _ as never:
+            assert_never(never)
 
 
 def _head(channels_in: int, dropout: float, info: DatasetInfo, feature_dim: int) -> Head:

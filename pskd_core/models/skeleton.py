@@ -10,13 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pskd_core.models.layers import conv_norm, shortcut
+
 SUBSETS = 3
 
 
 class AdaptiveGcn(nn.Module):
     """Data batch-norm, then blocks of a spatial and a temporal unit.
 
-    (N, C, T, V) → feature map (N, 4·width, ⌈T/4⌉, V).
+    (N, C, T, V) → feature map (N, 4·width, ⌈T/4⌉, V). Of several persons (N, C, T, V, M) each passes the network alone,
+    and the map is their mean; a person who is not there counts as zeros, as published. The data batch-norm is shared by
+    the persons (published: one for each place), so that nothing depends on their order or number.
     """
 
     def __init__(self, adjacency: Tensor, *, channels_in: int, width: int, depth: int, temporal_kernel: int) -> None:
@@ -40,7 +44,14 @@ class AdaptiveGcn(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) → (N, C_out, T_out, V)."""
+        """(N, C, T, V) or (N, C, T, V, M) → (N, C_out, T_out, V)."""
+        if x.ndim == 4:
+            return self._features(x)
+        N, M = x.shape[0], x.shape[4]
+        persons = x.movedim(4, 1).flatten(0, 1)  # (N·M, C, T, V)
+        return torch.unflatten(self._features(persons), 0, (N, M)).mean(dim=1)
+
+    def _features(self, x: Tensor) -> Tensor:
         N, C, T, V = x.shape
         features = x.permute(0, 3, 1, 2).reshape(N, V * C, T)
         x = self.data_norm(features).view(N, V, C, T).transpose(1, 2)  # (N, C, V, T)
@@ -62,8 +73,8 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.spatial = SpatialUnit(adjacency, channels_in, channels_out)
-        self.temporal = _conv_norm(channels_out, channels_out, kernel=kernel, stride=stride)
-        self.residual = _shortcut(channels_in, channels_out, stride=stride) if residual else None
+        self.temporal = conv_norm(channels_out, channels_out, kernel=(1, kernel), stride=(1, stride))
+        self.residual = shortcut(channels_in, channels_out, stride=(1, stride)) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, V, T) → (N, C_out, V, T_out)."""
@@ -92,7 +103,7 @@ class SpatialUnit(nn.Module):
         # The subsets' W_k: gathered joints lie in three runs of V, and a kernel of 3 dilated by V adds those up.
         self.transform = nn.Conv2d(channels_in, channels_out, (SUBSETS, 1), dilation=(joints, 1), bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
-        self.residual = _shortcut(channels_in, channels_out, stride=1)
+        self.residual = shortcut(channels_in, channels_out, stride=(1, 1))
         nn.init.normal_(self.embed.weight, std=math.sqrt(2 / embedding))  # kaiming fan-out of each single θ_k, φ_k
         nn.init.zeros_(self.embed.get_parameter("bias"))
         nn.init.normal_(self.transform.weight, std=math.sqrt(2 / (channels_out * channels_in * SUBSETS)))
@@ -116,16 +127,3 @@ class SpatialUnit(nn.Module):
 def _rows_by_subset(embedded: Tensor) -> Tensor:
     """(N, 3·C_e, V, T) → (N, 3, V, C_e·T)."""
     return torch.unflatten(embedded, 1, (SUBSETS, -1)).transpose(2, 3).flatten(3)
-
-
-def _shortcut(channels_in: int, channels_out: int, *, stride: int) -> nn.Module:
-    if channels_in == channels_out and stride == 1:
-        return nn.Identity()
-    return _conv_norm(channels_in, channels_out, kernel=1, stride=stride)
-
-
-def _conv_norm(channels_in: int, channels_out: int, *, kernel: int, stride: int) -> nn.Sequential:
-    # No bias: the batch-norm that follows would take it away again.
-    conv = nn.Conv2d(channels_in, channels_out, (1, kernel), stride=(1, stride), padding=(0, kernel // 2), bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-    return nn.Sequential(conv, nn.BatchNorm2d(channels_out))

@@ -1,9 +1,14 @@
-"""Small one-dimensional networks over worn sensors."""
+"""Small one-dimensional convolutional networks over worn sensors."""
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from pskd_core.models.layers import conv_norm, convolution, residual_stages, shortcut
+
+_BLOCKS_A_SHORTCUT = 3
 
 
 class ResNet1d(nn.Module):
@@ -14,17 +19,9 @@ class ResNet1d(nn.Module):
 
     def __init__(self, *, channels_in: int, width: int, blocks: Sequence[int], kernel: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv(channels_in, width, kernel=kernel), nn.BatchNorm1d(width), nn.ReLU())
-        stages: list[nn.Module] = []
-        channels = width
-        for stage, count in enumerate(blocks):
-            for index in range(count):
-                first_of_later = stage > 0 and index == 0
-                channels_out = width * 2**stage
-                stages.append(ResidualBlock(channels, channels_out, kernel=kernel, stride=2 if first_of_later else 1))
-                channels = channels_out
-        self.stages = nn.Sequential(*stages)
-        self.channels_out = channels
+        self.stem = nn.Sequential(*conv_norm(channels_in, width, kernel=(kernel,)), nn.ReLU())
+        self.stages = residual_stages(width, blocks, kernel=(kernel,))
+        self.channels_out = width * 2 ** (len(blocks) - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T) → (N, C_out, T_out)."""
@@ -32,31 +29,77 @@ class ResNet1d(nn.Module):
         return features
 
 
-class ResidualBlock(nn.Module):
-    """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x))."""
+class Inception1d(nn.Module):
+    """Blocks of parallel kernels of several lengths (InceptionTime, Ismail Fawaz et al., DMKD 2020).
 
-    def __init__(self, channels_in: int, channels_out: int, *, kernel: int, stride: int) -> None:
+    Time keeps its length: (N, C, T) → feature map (N, width · (kernels + 1), T).
+    """
+
+    def __init__(self, *, channels_in: int, width: int, depth: int, kernels: Sequence[int]) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            _conv(channels_in, channels_out, kernel=kernel, stride=stride),
-            nn.BatchNorm1d(channels_out),
-            nn.ReLU(),
-            _conv(channels_out, channels_out, kernel=kernel),
-            nn.BatchNorm1d(channels_out),
+        self.channels_out = width * (len(kernels) + 1)
+        inputs = (channels_in, *[self.channels_out] * (depth - 1))
+        self.blocks = nn.ModuleList(InceptionBlock(channels, width, kernels) for channels in inputs)
+        self.shortcuts = nn.ModuleList(
+            shortcut(channels, self.channels_out, stride=(1,))
+            for channels in inputs[: depth - depth % _BLOCKS_A_SHORTCUT : _BLOCKS_A_SHORTCUT]
         )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
-            self.shortcut = nn.Sequential(
-                _conv(channels_in, channels_out, kernel=1, stride=stride), nn.BatchNorm1d(channels_out)
-            )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T) → (N, C_out, ⌈T / stride⌉)."""
-        return F.relu(self.body(x) + self.shortcut(x))
+        """(N, C, T) → (N, C_out, T)."""
+        start = x
+        for index, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if index % _BLOCKS_A_SHORTCUT == 0:
+                start = x = F.relu(x + self.shortcuts[index // _BLOCKS_A_SHORTCUT - 1](start))
+        return x
 
 
-def _conv(channels_in: int, channels_out: int, *, kernel: int, stride: int = 1) -> nn.Conv1d:
-    # No bias: a batch-norm follows every convolution.
-    conv = nn.Conv1d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return conv
+class InceptionBlock(nn.Module):
+    """ReLU(BN(kernels of each length over a 1×1 bottleneck, and a 1×1 over the running maximum))."""
+
+    def __init__(self, channels_in: int, width: int, kernels: Sequence[int]) -> None:
+        super().__init__()
+        self.bottleneck = convolution(channels_in, width, kernel=(1,))
+        self.branches = nn.ModuleList(convolution(width, width, kernel=(kernel,)) for kernel in kernels)
+        self.maximum = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), convolution(channels_in, width, kernel=(1,)))
+        self.norm = nn.BatchNorm1d(width * (len(kernels) + 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T) → (N, width · (kernels + 1), T)."""
+        narrow = self.bottleneck(x)
+        joined = torch.cat([*(branch(narrow) for branch in self.branches), self.maximum(x)], dim=1)
+        return F.relu(self.norm(joined))
+
+
+class Tiny(nn.Module):
+    """Stem and three depthwise separable blocks (MobileNet's, Howard et al., 2017).
+
+    (N, C, T) → feature map (N, 4 · width, ⌈T / 8⌉).
+    """
+
+    def __init__(self, *, channels_in: int, width: int, kernel: int) -> None:
+        super().__init__()
+        self.channels_out = 4 * width
+        self.layers = nn.Sequential(
+            *conv_norm(channels_in, width, kernel=(kernel,)),
+            nn.ReLU(),
+            *_separable(width, 2 * width, kernel=kernel),
+            *_separable(2 * width, 4 * width, kernel=kernel),
+            *_separable(4 * width, 4 * width, kernel=kernel),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T) → (N, C_out, T_out)."""
+        features: Tensor = self.layers(x)
+        return features
+
+
+def _separable(channels_in: int, channels_out: int, *, kernel: int) -> list[nn.Module]:
+    """Halves the samples with one kernel a channel, then mixes the channels."""
+    return [
+        *conv_norm(channels_in, channels_in, kernel=(kernel,), stride=(2,), groups=channels_in),
+        nn.ReLU(),
+        *conv_norm(channels_in, channels_out, kernel=(1,)),
+        nn.ReLU(),
+    ]

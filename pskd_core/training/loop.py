@@ -69,7 +69,7 @@ def train(
     Raises:
         NonFiniteLossError: a loss is NaN or infinite.
     """
-    plan = epoch_plan(spec.method, epochs=spec.training.epochs)
+    plan = epoch_plan(spec.method, epochs=spec.epochs)
     trainer = Trainer(state, clips, spec, skeleton=skeleton, seed=seed)
     for index in range(state.epoch, len(plan)):
         phase = plan[index]

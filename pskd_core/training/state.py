@@ -9,15 +9,16 @@ from torch import nn
 from pskd_core.config import JobSpec, Optim
 from pskd_core.data.columnar import DatasetInfo
 from pskd_core.models.build import Classifier, build_network
+from pskd_core.models.forest import Forest
 from pskd_core.seed import torch_seed
 from pskd_core.training.optim import make_optimiser
 
 
 @dataclass
 class Learner:
-    """A network in training."""
+    """A network in training; a forest has no parameters to optimise, so its optimiser has nothing to do."""
 
-    network: Classifier
+    network: Classifier | Forest
     optimiser: torch.optim.AdamW
     config: Optim
     steps: int = 0
@@ -28,7 +29,7 @@ class TrainingState:
     """The learners by name (`student` is the evaluated one) and the epochs of the plan already done."""
 
     learners: dict[str, Learner]
-    averaged: Classifier | None
+    averaged: Classifier | Forest | None
     device: torch.device
     epoch: int = 0
     teacher_names: tuple[str, ...] = field(init=False)
@@ -63,7 +64,9 @@ def new_state(spec: JobSpec, info: DatasetInfo, *, seed: int, device: torch.devi
         ).to(device)
         optim = spec.training.student if name == "student" else spec.training.teacher
         learners[name] = Learner(network, make_optimiser(network, optim), optim)
-    averaged = copy.deepcopy(learners["student"].network) if spec.training.ema_decay is not None else None
+    student = learners["student"].network
+    averages = spec.training.ema_decay is not None and not isinstance(student, Forest)
+    averaged = copy.deepcopy(student) if averages else None
     return TrainingState(learners, averaged, device)
 
 

@@ -19,14 +19,14 @@ def skeleton() -> SkeletonInfo:
 
 @pytest.fixture
 def info(skeleton: SkeletonInfo) -> DatasetInfo:
-    """27 classes, a skeleton, and two worn sensors."""
+    """27 classes, a skeleton, and two worn sensors, of which one says where."""
     return DatasetInfo(
         name="made",
         layout="made",
         classes=tuple(f"class_{index}" for index in range(27)),
         streams={
             "skeleton": StreamInfo(channels=None, unit="m", rate_hz=30),
-            "accelerometer": StreamInfo(channels=3, unit="g", rate_hz=50),
+            "accelerometer": StreamInfo(channels=3, unit="g", rate_hz=50, worn_at="joint_7"),
             "gyroscope": StreamInfo(channels=3, unit="deg/s", rate_hz=50),
         },
         skeleton=skeleton,

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pskd_core.config import Agcn, Network, Preprocess, ResNet1d
+from pskd_core.backbones import Agcn, Backbone, DeepConvLstm, GafResNet18, Inception1d, RandomForest, ResNet1d, Tiny
+from pskd_core.config import Network, Preprocess
 from pskd_core.data.columnar import DatasetInfo
 from pskd_core.errors import SpecError
 from pskd_core.export import Served, _export_onnx
@@ -22,11 +23,33 @@ SKELETON = Network(inputs=("skeleton",), backbone=Agcn(width=4, depth=3))
 FUSION = Network(inputs=("skeleton", "accelerometer"), backbone=Agcn(width=4, depth=3))
 STUDENT = Network(inputs=("accelerometer",), backbone=ResNet1d(width=8))
 BOTH_SENSORS = Network(inputs=("gyroscope", "accelerometer"), backbone=ResNet1d(width=8, magnitude=True))
-NETWORKS = {"skeleton": SKELETON, "fusion": FUSION, "student": STUDENT, "two sensors": BOTH_SENSORS}
+STUDENTS = {
+    "student": STUDENT,
+    "two sensors": BOTH_SENSORS,
+    "inception1d": Network(inputs=("accelerometer",), backbone=Inception1d(width=4, depth=4, kernels=(5, 11))),
+    "deepconvlstm": Network(inputs=("accelerometer",), backbone=DeepConvLstm(width=4, depth=2, hidden=8)),
+    "attention": Network(
+        inputs=("accelerometer",), backbone=DeepConvLstm(width=4, depth=1, hidden=8, attention=True, magnitude=True)
+    ),
+    "gaf_resnet18": Network(inputs=("accelerometer",), backbone=GafResNet18(width=4, image=50, field="both")),
+    "tiny": Network(inputs=("accelerometer",), backbone=Tiny(width=4)),
+}
+GRAPHS = {"skeleton": SKELETON, "fusion": FUSION} | {
+    name: Network(inputs=("skeleton", "accelerometer"), backbone=Agcn(width=4, depth=3, **fields))
+    for name, fields in {
+        "bones": {"stream": "bone"},
+        "node": {"fusion": "node"},
+        "node_center": {"fusion": "node_center"},
+        "late": {"fusion": "late", "stream": "bone"},
+    }.items()
+}
+NETWORKS = {**GRAPHS, **STUDENTS}
 
 
 def build(network: Network, info: DatasetInfo, *, seed: int = 0, feature_dim: int = 128) -> Classifier:
-    return build_network(network, info=info, preprocess=Preprocess(), feature_dim=feature_dim, seed=seed)
+    built = build_network(network, info=info, preprocess=Preprocess(), feature_dim=feature_dim, seed=seed)
+    assert isinstance(built, Classifier)
+    return built
 
 
 def batch(count: int = 3) -> dict[str, Tensor]:
@@ -46,7 +69,61 @@ def test_every_network_answers_alike(network: Network, info: DatasetInfo) -> Non
     assert output.logits.shape == (3, 27)
     assert output.embedding.shape == (3, 24)
     assert output.feature_map.shape[0] == 3
-    assert output.feature_map.ndim == (4 if "skeleton" in network.inputs else 3)
+    assert output.feature_map.ndim == (4 if "skeleton" in network.inputs or "gaf" in network.backbone.kind else 3)
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_a_gradient_reaches_every_weight(network: Network, info: DatasetInfo) -> None:
+    """No part of a network is built and left out."""
+    built = build(network, info)
+    torch.autograd.backward(built(batch(8)).logits.square().sum())
+
+    assert [name for name, weight in built.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
+@pytest.mark.parametrize("network", GRAPHS.values(), ids=GRAPHS)
+def test_persons_are_averaged(network: Network, info: DatasetInfo) -> None:
+    """Two persons in any order give one map; two who move alike give that of one."""
+    built, clips = build(network, info).eval(), batch()
+    one = clips["skeleton"]
+    other = one.flip(0)
+    both, swapped = torch.stack([one, other], dim=4), torch.stack([other, one], dim=4)
+
+    answer = built({**clips, "skeleton": both})
+    assert answer.feature_map.shape == built(clips).feature_map.shape
+    assert torch.allclose(answer.logits, built({**clips, "skeleton": swapped}).logits, atol=1e-5)
+    assert not torch.allclose(answer.logits, built(clips).logits, atol=1e-5)
+    twins = built({**clips, "skeleton": torch.stack([one, one], dim=4)})
+    assert torch.allclose(twins.logits, built(clips).logits, atol=1e-5)
+
+
+def test_late_fusion_joins_the_means_of_both(info: DatasetInfo) -> None:
+    """The head's pooling of the common map is each network's own, one behind the other."""
+    built, clips = build(GRAPHS["late"], info).eval(), batch()
+    late: Any = built.backbone
+    joined = built.join(built.normalise(clips))
+    expected = [late.graph(joined["skeleton"]).mean(dim=(2, 3)), late.series(joined["accelerometer"]).mean(dim=2)]
+
+    assert torch.allclose(built(clips).feature_map.mean(dim=(2, 3)), torch.cat(expected, dim=1), atol=1e-5)
+
+
+def test_bones_do_not_know_where_a_person_stands(info: DatasetInfo) -> None:
+    """Moving the whole skeleton moves joints and leaves bones."""
+    bones = build(Network(inputs=("skeleton",), backbone=Agcn(width=4, depth=3, stream="bone")), info).eval()
+    joints = build(SKELETON, info).eval()
+    clips = batch()
+    moved = {**clips, "skeleton": clips["skeleton"] + 1}
+
+    assert torch.allclose(bones(moved).logits, bones(clips).logits, atol=1e-5)
+    assert not torch.allclose(joints(moved).logits, joints(clips).logits, atol=1e-5)
+
+
+def test_a_sensor_s_node_needs_its_place(info: DatasetInfo) -> None:
+    """Fusion `node` of a sensor that the dataset does not place is refused; the centre is always there."""
+    inputs = ("skeleton", "gyroscope")
+    with pytest.raises(SpecError, match=r"gyroscope .* the dataset says none; use `node_center`"):
+        build(Network(inputs=inputs, backbone=Agcn(width=4, depth=3, fusion="node")), info)
+    build(Network(inputs=inputs, backbone=Agcn(width=4, depth=3, fusion="node_center")), info)
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
@@ -91,17 +168,30 @@ def test_paper_teacher_has_the_published_size(info: DatasetInfo) -> None:
     assert count_macs(network, batch(1)) == pytest.approx(1.64e9, rel=0.003)
 
 
-def test_default_student_is_small(info: DatasetInfo) -> None:
-    """A quarter of a million parameters and about 11 MMAC a clip, 1/150 of the paper's teacher."""
-    student = build(Network(inputs=("accelerometer",), backbone=ResNet1d()), info)
+@pytest.mark.parametrize(
+    ("backbone", "parameters", "megamacs"),
+    [
+        (ResNet1d(), 261_627, 10.6),
+        (Inception1d(), 126_139, 14.5),
+        (DeepConvLstm(), 247_131, 44.7),
+        (DeepConvLstm(attention=True), 255_451, 45.8),
+        (GafResNet18(), 11_245_659, 148.1),
+        (Tiny(), 20_155, 0.24),
+        (Tiny(width=24, magnitude=True), 33_587, 0.5),
+    ],
+)
+def test_sizes_of_the_students(backbone: Backbone, parameters: int, megamacs: float, info: DatasetInfo) -> None:
+    """What the documents say of each at its defaults, on 27 classes; `tiny` fits a watch at any width."""
+    student = build(Network(inputs=("accelerometer",), backbone=backbone), info)
 
-    assert 200_000 < count_parameters(student) < 300_000
-    assert count_macs(student, batch(1)) < 12e6
+    assert count_parameters(student) == parameters
+    assert count_macs(student, batch(1)) == pytest.approx(megamacs * 1e6, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("network", "without", "detail"),
     [
+        (Network(inputs=("gyroscope",), backbone=RandomForest()), "gyroscope", "no stream gyroscope"),
         (FUSION, "accelerometer", "no stream accelerometer; it has gyroscope, skeleton"),
         (STUDENT, "accelerometer", "no stream accelerometer"),
         (SKELETON, "skeleton", "needs a skeleton, and the dataset has none"),
@@ -138,7 +228,7 @@ def test_a_copy_is_independent(info: DatasetInfo) -> None:
     assert torch.equal(network(batch()).logits, before)
 
 
-@pytest.mark.parametrize("network", [STUDENT, BOTH_SENSORS], ids=["one sensor", "two sensors"])
+@pytest.mark.parametrize("network", STUDENTS.values(), ids=STUDENTS)
 def test_students_export_with_a_free_batch_axis(network: Network, info: DatasetInfo, tmp_path: Path) -> None:
     """The ONNX graph gives the source's logits for batches of one and of five."""
     served = Served(build(network, info), network.inputs).eval()

@@ -44,3 +44,21 @@ def test_counting_leaves_the_network_as_it_was() -> None:
 
     assert network.training
     assert network.state_dict()["layers.1.num_batches_tracked"] == 0
+
+
+class Recurrent(nn.Module):
+    """An LSTM over one stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(2, 3, batch_first=True)
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        states: torch.Tensor = self.lstm(inputs["a"].mT)[0]
+        return states
+
+
+def test_a_recurrent_layer_is_counted() -> None:
+    """Five steps of four gates, each from two inputs and three states, whatever library computes them."""
+    for count in (1, 6):
+        assert count_macs(Recurrent(), {"a": torch.randn(count, 2, 5)}) == 5 * 4 * 3 * (2 + 3)

@@ -2,7 +2,7 @@
 
 import torch
 
-from pskd_core.models.fusion import fuse_on_channels, stack_sensors
+from pskd_core.models.fusion import fuse_as_nodes, fuse_on_channels, stack_sensors
 
 
 def test_sensors_lie_on_top_of_one_another() -> None:
@@ -42,3 +42,39 @@ def test_a_skeleton_alone_stays_as_it_is() -> None:
     skeleton = torch.randn(2, 3, 4, 5)
 
     assert fuse_on_channels({"skeleton": skeleton}, sensors=(), frames=4) is skeleton
+
+
+def test_every_sensor_is_a_node_behind_the_joints() -> None:
+    """Its x, y, z stand where a joint's stand, at the skeleton's frames."""
+    streams = {
+        "skeleton": torch.randn(2, 3, 3, 4),
+        "gyroscope": torch.zeros(2, 3, 7),
+        "accelerometer": torch.arange(5.0).expand(2, 3, 5),
+    }
+
+    fused = fuse_as_nodes(streams, sensors=("gyroscope", "accelerometer"), frames=3)
+
+    assert fused.shape == (2, 3, 3, 6)
+    assert torch.equal(fused[..., :4], streams["skeleton"])
+    assert not fused[..., 4].any()
+    assert torch.equal(fused[..., 5], torch.tensor([0.0, 2, 4]).expand(2, 3, 3))
+
+
+def test_fewer_channels_are_filled_up_with_zeros() -> None:
+    """A sensor of one channel has no y and z; one of four gives the joints an empty fourth."""
+    streams = {"skeleton": torch.ones(1, 3, 2, 1), "narrow": torch.ones(1, 1, 2), "wide": torch.ones(1, 4, 2)}
+
+    fused = fuse_as_nodes(streams, sensors=("narrow", "wide"), frames=2)
+
+    assert fused[0, :, 0].tolist() == [[1, 1, 1], [1, 0, 1], [1, 0, 1], [0, 0, 1]]
+
+
+def test_every_person_is_given_the_sensors() -> None:
+    """With M behind the joints, each person's part is what that person alone would give."""
+    persons = torch.randn(2, 3, 3, 4, 2)
+    worn = {"accelerometer": torch.randn(2, 3, 5)}
+    for fuse in (fuse_on_channels, fuse_as_nodes):
+        fused = fuse({"skeleton": persons, **worn}, sensors=("accelerometer",), frames=3)
+        for person in range(2):
+            alone = fuse({"skeleton": persons[..., person], **worn}, sensors=("accelerometer",), frames=3)
+            assert torch.equal(fused[..., person], alone)
