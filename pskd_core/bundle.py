@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from pskd_core.config import Frozen, Positive
 from pskd_core.errors import DataError
+from pskd_core.fields import Frozen, Positive
 
 INFO_FILE = "bundle.json"
 MODEL_FILE = "model.onnx"

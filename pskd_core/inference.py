@@ -12,10 +12,10 @@ import onnxruntime
 from pydantic import JsonValue
 
 from pskd_core.bundle import MODEL_FILE, BundleInfo, Figures
-from pskd_core.config import Frozen
 from pskd_core.data.preprocess import ClipRule, clip_windows, stretch_windows
 from pskd_core.data.recordings import SensorRecording
 from pskd_core.errors import DataError
+from pskd_core.fields import Frozen
 from pskd_core.shapes import FloatArray
 
 Probabilities = npt.NDArray[np.floating[Any]]  # (windows, K)

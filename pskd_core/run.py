@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 
 from pskd_core.bundle import BundleInfo, Figures
-from pskd_core.config import Frozen, JobSpec, configuration_hash
+from pskd_core.config import JobSpec, configuration_hash
 from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, complete
@@ -24,6 +25,7 @@ from pskd_core.errors import NonFiniteLossError
 from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
+from pskd_core.fields import Frozen
 from pskd_core.models.cost import count_macs, count_parameters
 from pskd_core.shapes import Logits
 from pskd_core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -53,6 +55,9 @@ class RunOutcome(Frozen):
     epochs: int
     steps: int
     train_n: int
+    teachers_train_n: dict[str, int] = Field(
+        default={}, description="training recordings that have a teacher's streams"
+    )
     parameters: int
     macs: int
 
@@ -132,6 +137,10 @@ class Run:
             epochs=self.state.epoch,
             steps=self.state.steps,
             train_n=len(self.train_clips),
+            teachers_train_n={
+                name: int(self.train_clips.holding(self.spec.networks[name].inputs).sum())
+                for name in self.state.teacher_names
+            },
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
         )

@@ -12,8 +12,8 @@ from typing import IO, Annotated, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from pskd_core.config import Frozen, Positive, Slug
 from pskd_core.errors import DataError
+from pskd_core.fields import Frozen, Positive, Slug
 from pskd_core.files import atomic_directory
 from pskd_core.shapes import FloatArray
 

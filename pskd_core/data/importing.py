@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from pskd_core.config import Frozen
 from pskd_core.data.columnar import Dataset, DatasetInfo, NamedSplit, Recording, RecordingMeta, write_dataset
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import SourceFiles, open_source
 from pskd_core.data.synthetic import SyntheticSource, generate
 from pskd_core.data.utd_mhad import is_utd_mhad, read_utd_mhad
 from pskd_core.errors import DataError
+from pskd_core.fields import Frozen
 
 
 class Spread(Frozen):

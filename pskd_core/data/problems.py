@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pskd_core.config import Frozen
 from pskd_core.errors import DataError
+from pskd_core.fields import Frozen
 from pskd_core.shapes import FloatArray
 
 

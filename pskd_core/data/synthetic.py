@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pskd_core.config import Frozen
 from pskd_core.data.body import ARM, POSTURE, Array, move_body, rotation, worn_sensor
 from pskd_core.data.columnar import SKELETON, DatasetInfo, NamedSplit, Recording, Stream, StreamInfo
 from pskd_core.data.utd_mhad import KINECT_SKELETON
+from pskd_core.fields import Frozen
 from pskd_core.seed import generator
 
 SENSOR_RATE_HZ = 50

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pskd_core.config import Frozen
 from pskd_core.data.splits import Fold
+from pskd_core.fields import Frozen
 from pskd_core.shapes import FloatArray, IntArray
 
 Confusion = tuple[tuple[int, ...], ...]

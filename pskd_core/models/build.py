@@ -16,6 +16,7 @@ from pskd_core.models.fusion import fuse_on_channels, stack_sensors
 from pskd_core.models.graph import adjacency
 from pskd_core.models.normalise import Normalise
 from pskd_core.models.output import Head, Output
+from pskd_core.models.regressors import Regressors
 from pskd_core.models.skeleton import AdaptiveGcn
 from pskd_core.models.students import ResNet1d
 
@@ -68,6 +69,17 @@ def build_network(
                 return _sensor_classifier(network, backbone, info, feature_dim)
             case _ as never:
                 assert_never(never)
+
+
+def build_regressors(
+    student: Classifier, teachers: Mapping[str, Classifier], *, seeds: Mapping[str, int]
+) -> Regressors:
+    """Maps from the student's feature channels to each teacher's, each drawn from its own seed."""
+    convolutions = {}
+    for name, teacher in teachers.items():
+        with _drawing_from(seeds[name]):
+            convolutions[name] = nn.Conv1d(student.backbone.channels_out, teacher.backbone.channels_out, 1)
+    return Regressors(convolutions)
 
 
 def _graph_classifier(

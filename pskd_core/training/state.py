@@ -6,21 +6,35 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from pskd_core.config import JobSpec, Optim
+from pskd_core.config import Distill, JobSpec, Optim
 from pskd_core.data.columnar import DatasetInfo
-from pskd_core.models.build import Classifier, build_network
+from pskd_core.distillation import FitNet
+from pskd_core.models.build import Classifier, build_network, build_regressors
+from pskd_core.models.regressors import Regressors
 from pskd_core.seed import torch_seed
 from pskd_core.training.optim import make_optimiser
 
 
 @dataclass
 class Learner:
-    """A network in training."""
+    """A network in training, with what trains beside it and is not part of it."""
 
     network: Classifier
-    optimiser: torch.optim.AdamW
     config: Optim
+    regressors: Regressors
     steps: int = 0
+    optimiser: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimiser = make_optimiser(self.trained, self.config)
+
+    @property
+    def trained(self) -> nn.Module:
+        """All that a step changes."""
+        return nn.ModuleList([self.network, self.regressors])
+
+
+Snapshot = dict[str, torch.Tensor]  # `teacher/parameter`, in CPU memory
 
 
 @dataclass
@@ -31,6 +45,7 @@ class TrainingState:
     averaged: Classifier | None
     device: torch.device
     epoch: int = 0
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)  # the teachers' past, of schedule `checkpoints`
     teacher_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,19 +67,28 @@ def new_state(spec: JobSpec, info: DatasetInfo, *, seed: int, device: torch.devi
 
     Each is drawn from its own random stream, so that a teacher starts alike whatever student or loss it meets.
     """
-    learners = {}
+    networks = {}
     for name, network_config in spec.networks.items():
-        network = build_network(
+        networks[name] = build_network(
             network_config,
             info=info,
             preprocess=spec.preprocess,
             feature_dim=spec.feature_dim,
             seed=torch_seed(seed, f"initialisation/{name}"),
         ).to(device)
-        optim = spec.training.student if name == "student" else spec.training.teacher
-        learners[name] = Learner(network, make_optimiser(network, optim), optim)
+    teachers = {name: network for name, network in networks.items() if name != "student"}
+    learners = {name: Learner(teacher, spec.training.teacher, Regressors({})) for name, teacher in teachers.items()}
+    regressors = _regressors(spec, networks["student"], teachers, seed).to(device)
+    learners["student"] = Learner(networks["student"], spec.training.student, regressors)
     averaged = copy.deepcopy(learners["student"].network) if spec.training.ema_decay is not None else None
     return TrainingState(learners, averaged, device)
+
+
+def _regressors(spec: JobSpec, student: Classifier, teachers: dict[str, Classifier], seed: int) -> Regressors:
+    if not (isinstance(spec.method, Distill) and isinstance(spec.method.loss, FitNet)):
+        return Regressors({})
+    seeds = {name: torch_seed(seed, f"initialisation/regressor/{name}") for name in teachers}
+    return build_regressors(student, teachers, seeds=seeds)
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pskd_core.config import Distill, FrozenTeachers, Method, NoTeachers, PerStep, Progressive
+from pskd_core.config import Distill, Method, NoTeachers
+from pskd_core.distillation import FrozenTeachers, PerStep, Progressive
 from pskd_core.training.schedule import epoch_plan
 
 
