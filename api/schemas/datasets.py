@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from api.schemas.common import Json, Out
-from pskd_core.fields import Frozen
 from pskd_core.data.importing import ImportReport
 from pskd_core.data.synthetic import SyntheticSource
+from pskd_core.fields import Frozen
 from store.lifecycle import DatasetState
 from store.models import Dataset
 

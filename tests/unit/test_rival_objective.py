@@ -1,5 +1,6 @@
 """The objective of a compared loss: its terms, whom a sample follows, and what an absent teacher may not change."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,22 +46,22 @@ def loss(kind: str, **fields: Any) -> Loss:
 
 
 def weigh(spec: Loss, guides: dict[str, Output] | None = None, own: Output | None = None, **more: Any) -> Objective:
-    options = {"label_smoothing": 0.0, "regressors": regressors()} | more
+    options: dict[str, Any] = {"label_smoothing": 0.0, "regressors": regressors()} | more
     return objective(own or student(), guides or teachers(), LABELS, loss=spec, **options)
 
 
 def by_hand(kind: str) -> Tensor:
     """Each teacher's value for each sample (m, N)."""
     own, maps = student(), regressors()
-    each = {
+    comparisons: dict[str, Callable[[Output, nn.Module], Tensor]] = {
         "logits": lambda t, r: rivals.logit_distance(own.logits, t.logits),
         "fitnet": lambda t, r: rivals.hint_distance(r(own.feature_map), t.feature_map),
         "st": lambda t, r: losses.soft_target_kl(own.logits, t.logits, temperature=4.0),
         "at": lambda t, r: rivals.attention_distance(own.feature_map, t.feature_map),
         "sp": lambda t, r: rivals.similarity_relation(own.feature_map, t.feature_map),
         "cc": lambda t, r: rivals.correlation_relation(own.embedding, t.embedding),
-    }[kind]
-    return torch.stack([each(guide, maps[name]) for name, guide in teachers().items()])
+    }
+    return torch.stack([comparisons[kind](guide, maps[name]) for name, guide in teachers().items()])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "rkd"])

@@ -107,8 +107,8 @@ def test_the_mean_of_the_samples_is_the_published_loss() -> None:
     rows = [gram / gram.norm(dim=1, keepdim=True) for gram in grams]
     similarity = (rows[0] - rows[1]).norm() ** 2 / 36
     distances = [torch.cdist(each, each) for each in (student, teacher)]
-    relative = [each / each[each > 0].mean() for each in distances]
-    distance = torch.nn.functional.huber_loss(*relative)
+    own, told = (each / each[each > 0].mean() for each in distances)
+    distance = torch.nn.functional.huber_loss(own, told)
 
     assert rivals.similarity_relation(student, teacher).mean().item() == pytest.approx(similarity.item())
     assert rivals.distance_relation(student, teacher).mean().item() == pytest.approx(distance.item())
