@@ -13,11 +13,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from pskd_core.backbones import Agcn, Backbone, RandomForest, ResNet1d
+from pskd_core.distillation import Loss, Progressive, PskdLoss, Rkd, Schedule
 from pskd_core.errors import SpecError
-from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug
-
-SubjectId = Annotated[str, Field(min_length=1, max_length=64)]
-
+from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug, SubjectId
 
 # --- Which recordings train, validate and test --------------------------------------------------------------------
 
@@ -117,83 +115,7 @@ class Teacher(Network):
         return self
 
 
-# --- The loss (equations (1) to (7)) ------------------------------------------------------------------------------
-
-
-class SoftTarget(Frozen):
-    """L_K, Eq. (2): the student follows the teachers' softened distributions, ungated."""
-
-    teachers: tuple[Slug, ...] | None = Field(default=None, description="which teachers; null means all")
-    reduction: Literal["mean", "sum"] = Field(default="mean", description="over the teachers")
-    temperature_squared: bool = Field(default=True, description="multiply by τ², which keeps gradients' size")
-
-
-class AcsWeighting(Frozen):
-    """ω_k, Eqs. (3) and (4): which teacher a sample follows."""
-
-    kind: Literal["acs"] = "acs"
-    gate: Literal["correct", "loss_per_sample", "loss_batch", "none"] = Field(
-        default="correct",
-        description="a teacher is open if its arg-max is the label; or if its cross-entropy is at most the sample's "
-        "(batch's) L_KD; or always",
-    )
-    select: Literal["soft", "hard"] = "soft"
-    renormalise: bool = Field(default=True, description="weights of the open teachers sum to 1")
-    confidence_temperature: Positive = Field(default=1.0, description="temperature of the cross-entropy in Eq. (3)")
-
-
-class MultiTeacher(Frozen):
-    """L_MK, Eq. (5): the student follows the teachers it chose."""
-
-    target: Literal["soft", "soft_t1", "logits_mse"] = "soft"
-    fallback: Literal["none", "ce"] = Field(
-        default="none", description="`ce` adds a cross-entropy for samples on which no teacher is open"
-    )
-
-
-class FeatureMatch(Frozen):
-    """L_S, Eq. (6): distance between fc0 features."""
-
-    reduction: Literal["mean", "sum"] = Field(default="mean", description="over the feature dimension")
-    gated: bool = Field(default=False, description="weigh each teacher's distance by ω")
-    l2_normalised: bool = False
-
-
-class PskdLoss(Frozen):
-    """L = CE + α L_K + β L_MK + γ L_S, Eqs. (1) and (7)."""
-
-    kind: Literal["pskd"] = "pskd"
-    alpha: NonNegative = 0.5
-    beta: NonNegative = 0.5
-    gamma: NonNegative = 1.0
-    temperature: Positive = Field(default=4.0, description="τ of Eqs. (2) and (5)")
-    soft_target: SoftTarget = SoftTarget()
-    weighting: AcsWeighting = AcsWeighting()
-    multi_teacher: MultiTeacher = MultiTeacher()
-    feature: FeatureMatch = FeatureMatch()
-
-
-class Progressive(Frozen):
-    """Rounds: teachers train `epochs_per_round` epochs, then, frozen, guide the student for as many."""
-
-    kind: Literal["progressive"] = "progressive"
-    epochs_per_round: int = Field(default=1, ge=1, le=1000, description="n of PSKD(n)")
-
-
-class PerStep(Frozen):
-    """The student follows after every teacher step, on the same batch and view."""
-
-    kind: Literal["per_step"] = "per_step"
-    pull: NonNegative = Field(default=0.0, description="λ, the pull of the teacher toward the student")
-
-
-class FrozenTeachers(Frozen):
-    """Teachers train to their end, then the student is distilled: the student baseline of Figure 5."""
-
-    kind: Literal["frozen"] = "frozen"
-
-
-Schedule = Annotated[Progressive | PerStep | FrozenTeachers, Field(discriminator="kind")]
+# --- Who guides the student -----------------------------------------------------------------------------------------
 
 
 class NoTeachers(Frozen):
@@ -214,7 +136,7 @@ class Distill(Frozen):
         min_length=1,
         max_length=8,
     )
-    loss: PskdLoss = PskdLoss()
+    loss: Loss = PskdLoss()
     schedule: Schedule = Progressive()
 
     @model_validator(mode="after")
@@ -222,7 +144,8 @@ class Distill(Frozen):
         names = [teacher.name for teacher in self.teachers]
         if len(set(names)) != len(names):
             raise ValueError("two teachers have the same name")
-        if unknown := set(self.loss.soft_target.teachers or ()) - set(names):
+        asked = self.loss.soft_target.teachers if isinstance(self.loss, PskdLoss) else None
+        if unknown := set(asked or ()) - set(names):
             raise ValueError(f"loss.soft_target.teachers names unknown teachers: {', '.join(sorted(unknown))}")
         return self
 
@@ -280,6 +203,10 @@ class Resources(Frozen):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
+# 256³ angles are 64 MiB, of which a step keeps some eight copies for each teacher.
+RKD_LARGEST_BATCH = 256
+
+
 class JobSpec(Frozen):
     """What to train and how it is judged."""
 
@@ -309,6 +236,8 @@ class JobSpec(Frozen):
             raise ValueError("a distilled student takes worn sensors only; method `none` may take `skeleton`")
         if isinstance(self.method, Distill) and self.student.backbone.kind == "random_forest":
             raise ValueError("a random_forest cannot be distilled; it runs with method `none`")
+        if isinstance(self.method, Distill):
+            _check_memory(self.method.loss, self.training.batch_size)
         if self.test == "none" and isinstance(self.validation, NoValidation):
             raise ValueError("test `none` needs a validation part, or nothing is measured")
         return self
@@ -328,6 +257,14 @@ class JobSpec(Frozen):
     def streams(self) -> tuple[str, ...]:
         """The dataset's streams that any network reads, sorted."""
         return tuple(sorted({stream for network in self.networks.values() for stream in network.inputs}))
+
+
+def _check_memory(loss: Loss, batch_size: int) -> None:
+    if isinstance(loss, Rkd) and loss.angle_weight and batch_size > RKD_LARGEST_BATCH:
+        raise ValueError(
+            f"rkd compares the angles of all triples of a batch, which may hold {RKD_LARGEST_BATCH} samples, not "
+            f"{batch_size}; lower training.batch_size, or set angle_weight to 0"
+        )
 
 
 # What does not change a result, or is compared by content instead (the dataset).

@@ -30,9 +30,10 @@ class SpecError(PskdError):
 def json_pointer(location: tuple[int | str, ...]) -> str:
     """RFC 6901 pointer of a pydantic error location; the union tags that pydantic inserts are left out."""
     tags = {"named", "loso", "subjects", "none", "trials", "inner_loso", "agcn", "resnet1d", "pskd", "distill"}
-    tags |= {"progressive", "per_step", "frozen", "synthetic", "path"}
+    tags |= {"progressive", "per_step", "frozen", "checkpoints", "synthetic", "path"}
     tags |= {"inception1d", "deepconvlstm", "gaf_resnet18", "tiny", "random_forest"}
-    unions = {"protocol", "validation", "method", "backbone", "schedule", "source"}
+    tags |= {"logits", "fitnet", "st", "at", "rkd", "sp", "cc", "average", "entropy", "ca_mkd", "acs"}
+    unions = {"protocol", "validation", "method", "backbone", "loss", "weighting", "schedule", "source"}
     parts = [
         str(part)
         for index, part in enumerate(location)

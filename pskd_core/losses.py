@@ -112,6 +112,9 @@ def acs_weights(
     The sign is positive: the minus of the printed Eq. (4), together with that of Eq. (5), would have the student flee
     its teachers. Equality goes to the open gate.
 
+    With every gate open these are the weights of CA-MKD (Zhang, Chen and Wang, *Confidence-Aware Multi-Teacher
+    Knowledge Distillation*, ICASSP 2022), which sum to 1 of themselves.
+
     Args:
         teacher_ce: (m, N) of Eq. (3).
         gate_open: (m, N).
@@ -135,6 +138,29 @@ def acs_weights(
             return torch.where(is_open, weight, 0.0)
         case _ as never:
             assert_never(never)
+
+
+def average_weights(present: TeacherMask) -> PerTeacher:
+    """ω_k = 1/m over the m teachers that a sample has, 0 where it has none. Returns (m, N)."""
+    return present / present.sum(dim=0).clamp(min=1)
+
+
+def entropy_weights(teacher_logits: TeacherLogits, present: TeacherMask) -> PerTeacher:
+    """ω_k = (1 − H_k / Σ_j H_j) / (m − 1): the surer a teacher, right or wrong, the more it counts.
+
+    H_k is the entropy of softmax(z_T), j runs over the m teachers that the sample has; a single one has ω = 1, and
+    teachers who are all wholly sure share alike. The idea is Kwon et al., *Adaptive Knowledge Distillation Based on
+    Entropy*, ICASSP 2020; the formula is the one by which the authors of CA-MKD compare with it, divided by m − 1 so
+    that the weights sum to 1 as all others do.
+
+    Returns:
+        (m, N) in [0, 1], without gradient; the sum over the teachers is 1 where a sample has any, else 0.
+    """
+    log_probabilities = F.log_softmax(teacher_logits.detach(), dim=-1)
+    entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=-1).masked_fill(~present, 0)
+    total, m = entropy.sum(dim=0), present.sum(dim=0)
+    shares = (total - entropy) / (total * (m - 1))
+    return torch.where((m > 1) & (total > 0), shares, average_weights(present)).masked_fill(~present, 0)
 
 
 def _log_trust(teacher_ce: PerTeacher, present: TeacherMask) -> PerTeacher:

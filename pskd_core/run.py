@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 
 from pskd_core.backbones import RandomForest
@@ -57,6 +58,9 @@ class RunOutcome(Frozen):
     epochs: int
     steps: int
     train_n: int
+    teachers_train_n: dict[str, int] = Field(
+        default={}, description="training recordings that have a teacher's streams"
+    )
     parameters: int
     macs: int
 
@@ -138,6 +142,10 @@ class Run:
             epochs=self.state.epoch,
             steps=self.state.steps,
             train_n=len(self.train_clips),
+            teachers_train_n={
+                name: int(self.train_clips.holding(self.spec.networks[name].inputs).sum())
+                for name in self.state.teacher_names
+            },
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
         )

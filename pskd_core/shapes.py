@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 SensorClips = Annotated[FloatArray, "(N, 3·S, T)"]
 SkeletonClips = Annotated[FloatArray, "(N, 3, T, V)"]

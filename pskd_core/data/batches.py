@@ -1,7 +1,7 @@
 """Prepared clips in memory, and the order in which an epoch visits them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from pskd_core.data.columnar import SKELETON, Dataset
 from pskd_core.data.preprocess import prepare_sensor, prepare_skeleton
 from pskd_core.errors import DataError
 from pskd_core.seed import generator
-from pskd_core.shapes import FloatArray, IntArray
+from pskd_core.shapes import BoolArray, FloatArray, IntArray
 
 # A smaller batch gives batch statistics and pair-wise losses too little to work on.
 SMALLEST_BATCH = 8
@@ -25,9 +25,18 @@ class Clips:
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
     durations_s: FloatArray  # (N,)
+    present: Mapping[str, BoolArray] = field(default_factory=dict)  # (N,) of each stream that some clips lack
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def holding(self, streams: Iterable[str]) -> BoolArray:
+        """Which clips have every one of `streams` (N,)."""
+        held = np.ones(len(self), np.bool_)
+        for stream in streams:
+            if stream in self.present:
+                held &= self.present[stream]
+        return held
 
     def take(self, rows: IntArray) -> "Clips":
         """The clips at these rows, copied."""
@@ -37,6 +46,7 @@ class Clips:
             ids=tuple(self.ids[row] for row in rows),
             subjects=tuple(self.subjects[row] for row in rows),
             durations_s=self.durations_s[rows],
+            present={stream: mask[rows] for stream, mask in self.present.items()},
         )
 
 
@@ -44,8 +54,8 @@ def prepare_clips(dataset: Dataset, indices: Sequence[int], spec: JobSpec) -> Cl
     """Read and stretch the streams of the recordings at `indices` that the job's networks see.
 
     Sensors are stretched to `sensor_frames` and the skeleton to `skeleton_frames`: a network that joins both
-    resamples the sensors itself, so a sensor is stored once whoever reads it. A teacher's stream that any of the
-    recordings lacks is left out whole, which happens in test parts alone: that teacher cannot be judged there.
+    resamples the sensors itself, so a sensor is stored once whoever reads it. Where a recording lacks a teacher's
+    stream its values are 0, and `present` says so; a stream that none of them has is left out.
 
     Raises:
         DataError: there is no recording, or one lacks a stream of the student.
@@ -53,23 +63,36 @@ def prepare_clips(dataset: Dataset, indices: Sequence[int], spec: JobSpec) -> Cl
     if not indices:
         raise DataError("there is no recording to prepare")
     metas = [dataset.recordings[index] for index in indices]
-    carried = [stream for stream in spec.streams if all(stream in meta.streams for meta in metas)]
-    streams = dict.fromkeys([*carried, *spec.student.inputs])
+    masks = {stream: np.array([stream in meta.streams for meta in metas]) for stream in spec.streams}
+    masks |= {stream: np.ones(len(metas), np.bool_) for stream in spec.student.inputs}  # or reading it raises
     return Clips(
-        streams={stream: _prepare_stream(dataset, indices, stream, spec.preprocess) for stream in streams},
+        streams={
+            stream: _prepare_stream(dataset, indices, stream, mask, spec.preprocess)
+            for stream, mask in masks.items()
+            if mask.any()
+        },
         labels=np.array([meta.label for meta in metas], np.int64),
         ids=tuple(meta.id for meta in metas),
         subjects=tuple(meta.subject for meta in metas),
         durations_s=np.array([meta.duration_s for meta in metas], np.float32),
+        present={stream: mask for stream, mask in masks.items() if mask.any() and not mask.all()},
     )
 
 
-def _prepare_stream(dataset: Dataset, indices: Sequence[int], stream: str, preprocess: Preprocess) -> FloatArray:
-    series = (dataset.stream(stream, index) for index in indices)
+def _prepare_stream(
+    dataset: Dataset, indices: Sequence[int], stream: str, present: BoolArray, preprocess: Preprocess
+) -> FloatArray:
+    series = (dataset.stream(stream, index) for index, held in zip(indices, present, strict=True) if held)
     if stream == SKELETON and dataset.info.skeleton is not None:
         info = dataset.info.skeleton
-        return np.stack([prepare_skeleton(values, info, preprocess.skeleton_frames) for values in series])
-    return np.stack([prepare_sensor(values, preprocess.sensor_frames) for values in series])
+        held = np.stack([prepare_skeleton(values, info, preprocess.skeleton_frames) for values in series])
+    else:
+        held = np.stack([prepare_sensor(values, preprocess.sensor_frames) for values in series])
+    if present.all():
+        return held
+    clips = np.zeros((len(present), *held.shape[1:]), np.float32)
+    clips[present] = held
+    return clips
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +104,14 @@ class ChannelStatistics:
 
 
 def channel_statistics(clips: Clips) -> dict[str, ChannelStatistics]:
-    """Mean and standard deviation of each stream's channels; to be taken over the training part alone."""
-    return {stream: _statistics(values) for stream, values in clips.streams.items()}
+    """Mean and standard deviation of each stream's channels; to be taken over the training part alone.
+
+    Clips that lack a stream do not count in it.
+    """
+    held = {
+        stream: values[clips.present[stream]] for stream, values in clips.streams.items() if stream in clips.present
+    }
+    return {stream: _statistics(held.get(stream, values)) for stream, values in clips.streams.items()}
 
 
 def _statistics(values: FloatArray) -> ChannelStatistics:

@@ -20,6 +20,9 @@ from pskd_core.config import (
 from pskd_core.data.columnar import DatasetInfo, RecordingMeta
 from pskd_core.errors import ProtocolError, SpecError
 
+# Batch-norm has no variance to estimate from a single one.
+FEWEST_SAMPLES = 2
+
 By = Literal["subject", "trial"]
 Indices = tuple[int, ...]
 Recordings = Sequence[RecordingMeta]
@@ -43,18 +46,21 @@ def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tupl
     nothing, and, if there is a test part, a `refit` that trains on all of them and validates nothing; under `loso`
     their names nest, as in `loso:3/inner:1`.
 
-    The training and validation parts hold recordings that have every stream any network of the job reads. The test
-    part is decided by the student's inputs alone, so that adding a teacher never changes what is tested.
+    Every part is decided by the student's inputs alone, so that adding a teacher never changes what the student learns
+    from and is tested on; a teacher that some training recordings lack the streams of learns from, and guides, the
+    others.
 
     Raises:
         SpecError: the spec names a stream, protocol or validation part that is not there.
-        ProtocolError: subjects, trials or classes have no recording; `missing` names them.
+        ProtocolError: subjects, trials, classes or a teacher's streams have no training recording; `missing` names
+            them.
     """
     _check_names(spec, info)
     outer_folds = _outer_folds(spec, info, recordings)
     folds = tuple(fold for outer in outer_folds for fold in _with_validation(spec, info, recordings, outer))
     for fold in folds:
         _check_training_part(fold, info, recordings)
+        _check_teachers(fold, spec, recordings)
     return folds
 
 
@@ -78,7 +84,7 @@ def _outer_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> li
         case SubjectLists(train=train, test=test):
             return [_outer_fold("all", spec, recordings, by="subject", train=train, test=test)]
         case LeaveOneSubjectOut(subjects=chosen):
-            trainable = complete(recordings, range(len(recordings)), spec.streams)
+            trainable = complete(recordings, range(len(recordings)), spec.student.inputs)
             subjects = sorted(set(chosen or _values(recordings, "subject", trainable)), key=natural_key)
             if len(subjects) < 2:
                 raise ProtocolError(f"leave-one-subject-out needs two subjects; there is {len(subjects)}")
@@ -97,7 +103,7 @@ def _outer_fold(
     if both := sorted(set(train) & set(test), key=natural_key):
         raise ProtocolError(f"{by} {', '.join(both)} would both train and test")
     test = test if spec.test == "report" else ()
-    training = _select(recordings, by, train, needed=spec.streams)
+    training = _select(recordings, by, train, needed=spec.student.inputs)
     return Fold(name, training, (), _select(recordings, by, test, needed=spec.student.inputs))
 
 
@@ -197,3 +203,13 @@ def _check_training_part(fold: Fold, info: DatasetInfo, recordings: Recordings) 
             f"fold {fold.name} has no training recording of class {', '.join(unseen)}",
             missing=tuple(f"class {name}" for name in unseen),
         )
+
+
+def _check_teachers(fold: Fold, spec: JobSpec, recordings: Recordings) -> None:
+    for name, network in spec.networks.items():
+        if len(complete(recordings, fold.train, network.inputs)) < FEWEST_SAMPLES:
+            raise ProtocolError(
+                f"fold {fold.name}: {name} needs at least {FEWEST_SAMPLES} training recordings with "
+                f"{' and '.join(network.inputs)}",
+                missing=tuple(f"stream {stream}" for stream in network.inputs if stream not in spec.student.inputs),
+            )

@@ -20,6 +20,7 @@ from pskd_core.models.graph import adjacency, parents, with_nodes
 from pskd_core.models.normalise import Normalise
 from pskd_core.models.output import Head, Output
 from pskd_core.models.recurrent import DeepConvLstm
+from pskd_core.models.regressors import Regressors
 from pskd_core.models.skeleton import AdaptiveGcn
 from pskd_core.models.students import Inception1d, ResNet1d, Tiny
 
@@ -76,6 +77,17 @@ def build_network(
                 return Forest(network.inputs, classes=len(info.classes))
             case _:
                 return _sensor_classifier(network, backbone, info, feature_dim)
+
+
+def build_regressors(
+    student: Classifier, teachers: Mapping[str, Classifier], *, seeds: Mapping[str, int]
+) -> Regressors:
+    """Maps from the student's feature channels to each teacher's, each drawn from its own seed."""
+    convolutions = {}
+    for name, teacher in teachers.items():
+        with _drawing_from(seeds[name]):
+            convolutions[name] = nn.Conv1d(student.backbone.channels_out, teacher.backbone.channels_out, 1)
+    return Regressors(convolutions)
 
 
 def _graph_classifier(

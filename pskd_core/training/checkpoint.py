@@ -1,7 +1,8 @@
-"""Checkpoints at epoch boundaries: `tensors.safetensors` and `state.json`, nothing pickled.
+"""Checkpoints at epoch boundaries: `tensors.safetensors`, `snapshot-*.safetensors`, `state.json`; nothing pickled.
 
-Random numbers are functions of (seed, name, step), so no generator state has to be kept. A checkpoint folder appears
-whole or not at all.
+A snapshot of the teachers never changes and has a file of its own, so that a store by content keeps it once. Random
+numbers are functions of (seed, name, step), so no generator state has to be kept. A checkpoint folder appears whole or
+not at all.
 """
 
 import json
@@ -23,8 +24,11 @@ def save_checkpoint(directory: Path, state: TrainingState, identity: dict[str, A
     """Write `directory` (which must not exist); `identity` says whose run this is."""
     steps = {name: learner.steps for name, learner in state.learners.items()}
     sidecar = {"format": FORMAT, "identity": identity, "epoch": state.epoch, "steps": steps}
+    sidecar["snapshots"] = sorted(state.snapshots)
     with atomic_directory(directory) as partial:
         save_file(_tensors(state), partial / "tensors.safetensors")
+        for number, snapshot in state.snapshots.items():
+            save_file(snapshot, partial / _snapshot_file(number))
         (partial / "state.json").write_text(json.dumps(sidecar, sort_keys=True), encoding="utf-8")
 
 
@@ -37,6 +41,7 @@ def load_checkpoint(directory: Path, state: TrainingState, identity: dict[str, A
     try:
         sidecar = json.loads((directory / "state.json").read_text(encoding="utf-8"))
         tensors = load_file(directory / "tensors.safetensors")
+        snapshots = {number: load_file(directory / _snapshot_file(number)) for number in sidecar.get("snapshots", [])}
     except (OSError, ValueError, SafetensorError) as damaged:
         raise CheckpointError(f"checkpoint {directory.name} cannot be read: {damaged}") from damaged
     if sidecar["format"] != FORMAT:
@@ -51,13 +56,18 @@ def load_checkpoint(directory: Path, state: TrainingState, identity: dict[str, A
             state.averaged.load_state_dict(_under("averaged/", tensors))
     except (KeyError, RuntimeError) as other:
         raise CheckpointError(f"checkpoint {directory.name} does not fit the networks: {other}") from other
-    state.epoch = sidecar["epoch"]
+    state.epoch, state.snapshots = sidecar["epoch"], snapshots
+
+
+def _snapshot_file(number: int) -> str:
+    return f"snapshot-{number:04d}.safetensors"
 
 
 def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
     for name, learner in state.learners.items():
         tensors |= {f"{name}/network/{key}": value for key, value in learner.network.state_dict().items()}
+        tensors |= {f"{name}/regressors/{key}": value for key, value in learner.regressors.state_dict().items()}
         for index, moments in learner.optimiser.state_dict()["state"].items():
             tensors |= {f"{name}/optimiser/{index}/{key}": value for key, value in moments.items()}
     if state.averaged is not None:
@@ -67,6 +77,7 @@ def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
 
 def _restore(learner: Learner, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
     learner.network.load_state_dict(_under(f"{prefix}network/", tensors))
+    learner.regressors.load_state_dict(_under(f"{prefix}regressors/", tensors))
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in _under(f"{prefix}optimiser/", tensors).items():
         index, name = key.split("/")

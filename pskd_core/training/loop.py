@@ -5,14 +5,14 @@ The caller owns everything else: database, tracking, checkpoints, cancellation. 
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 
-from pskd_core.config import Distill, JobSpec, PerStep
-from pskd_core.data.augment import augment_batch
-from pskd_core.data.batches import Clips, batch_order, channel_statistics
+from pskd_core.config import Distill, JobSpec
+from pskd_core.data.batches import Clips
 from pskd_core.data.columnar import SkeletonInfo
+from pskd_core.data.splits import FEWEST_SAMPLES
+from pskd_core.distillation import Checkpoints, PerStep
 from pskd_core.errors import NonFiniteLossError
 from pskd_core.losses import cross_entropy, soft_target_kl
 from pskd_core.models.output import Output
@@ -21,27 +21,9 @@ from pskd_core.seed import torch_seed
 from pskd_core.training.meter import EpochReport, Meter
 from pskd_core.training.optim import apply_step, learning_rate
 from pskd_core.training.schedule import Phase, epoch_plan
+from pskd_core.training.snapshots import keep_snapshot, meet_snapshot
 from pskd_core.training.state import Learner, TrainingState, update_average
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One augmented view of some training clips."""
-
-    inputs: dict[str, torch.Tensor]
-    labels: torch.Tensor  # (N,)
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`; a copy to a GPU leaves pinned memory and overlaps with what runs there."""
-        if device.type == "cpu":
-            return self
-        return Batch(
-            {stream: _move(values, device) for stream, values in self.inputs.items()}, _move(self.labels, device)
-        )
-
-
-def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    return tensor.pin_memory().to(device, non_blocking=True)
+from pskd_core.training.views import Batch, Views
 
 
 def train(
@@ -72,14 +54,16 @@ def train(
     plan = epoch_plan(spec.method, epochs=spec.epochs)
     trainer = Trainer(state, clips, spec, skeleton=skeleton, seed=seed)
     for index in range(state.epoch, len(plan)):
-        phase = plan[index]
+        phase, epoch = plan[index], plan[:index].count(plan[index])
         meter = Meter()
-        for batch in trainer.batches(phase, epoch=plan[:index].count(phase)):
+        trainer.begin(phase, epoch)
+        for batch in trainer.views.batches(phase, epoch=epoch):
             if phase != "student":
                 trainer.teach(batch, meter)
             if phase != "teachers":
                 trainer.distil(batch, meter)
             on_step(state.steps)
+        trainer.end(phase, epoch)
         state.epoch = index + 1
         yield EpochReport(index, len(plan), phase, state.steps, meter.means())
 
@@ -90,46 +74,41 @@ class Trainer:
     def __init__(
         self, state: TrainingState, clips: Clips, spec: JobSpec, *, skeleton: SkeletonInfo | None, seed: int
     ) -> None:
-        self.state, self.clips, self.spec, self.skeleton, self.seed = state, clips, spec, skeleton, seed
-        self.channel_sd = {stream: figures.sd for stream, figures in channel_statistics(clips).items()}
+        self.state, self.spec, self.seed = state, spec, seed
+        self.views = Views(clips, spec, skeleton=skeleton, seed=seed, device=state.device)
         self.teachers = {name: state.learners[name] for name in state.teacher_names}
-        self.steps_per_epoch = len(batch_order(len(clips), batch_size=spec.training.batch_size, seed=seed, epoch=0))
-        schedule = spec.method.schedule if isinstance(spec.method, Distill) else None
-        self.pull = schedule.pull if isinstance(schedule, PerStep) else 0.0
+        self.schedule = spec.method.schedule if isinstance(spec.method, Distill) else None
+        self.pull = self.schedule.pull if isinstance(self.schedule, PerStep) else 0.0
 
-    def batches(self, phase: Phase, *, epoch: int) -> Iterator[Batch]:
-        """The augmented batches of one epoch.
+    def begin(self, phase: Phase, epoch: int) -> None:
+        """Before a phase's epoch `epoch`."""
+        if isinstance(self.schedule, Checkpoints) and phase == "student":
+            meet_snapshot(self.state, every=self.schedule.every, epoch=epoch)
 
-        Teachers and student draw their views from separate streams; a joint step shares the teachers', whose course
-        is then the same as under every other schedule.
-        """
-        views = torch_seed(self.seed, "views", "student" if phase == "student" else "teachers")
-        order = batch_order(len(self.clips), batch_size=self.spec.training.batch_size, seed=views, epoch=epoch)
-        for rows in order:
-            clips = self.clips.take(rows)
-            views_of_batch = augment_batch(
-                clips.streams,
-                clips.ids,
-                seed=views,
-                epoch=epoch,
-                config=self.spec.augment,
-                channel_sd=self.channel_sd,
-                skeleton=self.skeleton,
-            )
-            inputs = {stream: torch.from_numpy(values) for stream, values in views_of_batch.items()}
-            yield Batch(inputs, torch.from_numpy(clips.labels)).to(self.state.device)
+    def end(self, phase: Phase, epoch: int) -> None:
+        """After a phase's epoch `epoch`."""
+        if isinstance(self.schedule, Checkpoints) and phase == "teachers":
+            keep_snapshot(self.state, every=self.schedule.every, epoch=epoch, epochs=self.spec.training.epochs)
 
     def teach(self, batch: Batch, meter: Meter) -> None:
-        """One step of every teacher on the labels, with an optional pull toward the student."""
+        """One step of every teacher on the labels of the samples it has, with an optional pull toward the student."""
         pulled = self._guide(self.state.student, batch) if self.pull else None
         for name, teacher in self.teachers.items():
-            output = self._forward(teacher, name, batch)
-            terms = {"ce": self._label_loss(output, batch)}
+            own = batch.of(name)
+            if name in self.views.lacking:
+                trained = len(own.labels) if len(own.labels) >= FEWEST_SAMPLES else 0
+                meter.add(f"{name}/present", torch.tensor(trained / len(batch.labels)), samples=len(batch.labels))
+                if not trained:
+                    teacher.steps += 1  # the learning rate runs its whole course, however many batches are skipped
+                    continue
+            output = self._forward(teacher, name, own)
+            terms = {"ce": self._label_loss(output, own)}
             total = terms["ce"]
             if pulled is not None:
-                terms["pull"] = soft_target_kl(output.logits, pulled.logits, temperature=1.0).mean()
+                target = pulled.logits if name not in batch.rows else pulled.logits[batch.rows[name]]
+                terms["pull"] = soft_target_kl(output.logits, target, temperature=1.0).mean()
                 total = total + self.pull * terms["pull"]
-            self._update(name, teacher, total, terms, batch, meter)
+            self._update(name, teacher, total, terms, own, meter)
 
     def distil(self, batch: Batch, meter: Meter) -> None:
         """One step of the student; the teachers are frozen, in evaluation mode, on the same view."""
@@ -140,8 +119,15 @@ class Trainer:
             loss = self._label_loss(output, batch)
             self._update("student", student, loss, {"ce": loss}, batch, meter)
         else:
-            smoothing = self.spec.training.label_smoothing
-            result = objective(output, guides, batch.labels, loss=self.spec.method.loss, label_smoothing=smoothing)
+            result = objective(
+                output,
+                guides,
+                batch.labels,
+                loss=self.spec.method.loss,
+                label_smoothing=self.spec.training.label_smoothing,
+                present=batch.present,
+                regressors=student.regressors.by_teacher,
+            )
             self._update("student", student, result.total, result.terms, batch, meter)
             for name, weight in zip(guides, result.weights, strict=True):
                 meter.add(f"student/follows/{name}", weight.mean(), samples=len(batch.labels))
@@ -184,10 +170,10 @@ class Trainer:
         rate = learning_rate(
             learner.config,
             step=learner.steps,
-            total_steps=self.steps_per_epoch * self.spec.training.epochs,
-            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.views.steps_per_epoch * self.spec.training.epochs,
+            steps_per_epoch=self.views.steps_per_epoch,
         )
-        apply_step(learner.network, learner.optimiser, total, rate=rate, clip_norm=learner.config.gradient_clip_norm)
+        apply_step(learner.trained, learner.optimiser, total, rate=rate, clip_norm=learner.config.gradient_clip_norm)
         learner.steps += 1
         for term, value in {**terms, "total": total}.items():
             meter.add(f"{name}/{term}", value, samples=len(batch.labels))

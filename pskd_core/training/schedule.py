@@ -2,7 +2,8 @@
 
 from typing import Literal, assert_never
 
-from pskd_core.config import Distill, FrozenTeachers, Method, NoTeachers, PerStep, Progressive
+from pskd_core.config import Distill, Method, NoTeachers
+from pskd_core.distillation import Checkpoints, FrozenTeachers, PerStep, Progressive
 
 Phase = Literal["teachers", "student", "joint"]
 
@@ -15,12 +16,13 @@ def epoch_plan(method: Method, *, epochs: int) -> tuple[Phase, ...]:
     """One phase an epoch, in order; every network trains `epochs` epochs in all.
 
     `progressive(n)` alternates n epochs of the teachers with n of the student and ends with a shorter round if n does
-    not divide `epochs`; `frozen` trains the teachers to their end first; `per_step` trains both on every batch.
+    not divide `epochs`; `frozen` and `checkpoints` train the teachers to their end first; `per_step` trains both on
+    every batch.
     """
     match method:
         case NoTeachers():
             return _STUDENT * epochs
-        case Distill(schedule=FrozenTeachers()):
+        case Distill(schedule=FrozenTeachers() | Checkpoints()):
             return _TEACHERS * epochs + _STUDENT * epochs
         case Distill(schedule=PerStep()):
             return _JOINT * epochs

@@ -6,22 +6,39 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from pskd_core.config import JobSpec, Optim
+from pskd_core.config import Distill, JobSpec, Optim
 from pskd_core.data.columnar import DatasetInfo
-from pskd_core.models.build import Classifier, build_network
+from pskd_core.distillation import FitNet
+from pskd_core.models.build import Classifier, build_network, build_regressors
 from pskd_core.models.forest import Forest
+from pskd_core.models.regressors import Regressors
 from pskd_core.seed import torch_seed
 from pskd_core.training.optim import make_optimiser
 
 
 @dataclass
 class Learner:
-    """A network in training; a forest has no parameters to optimise, so its optimiser has nothing to do."""
+    """A network in training, with what trains beside it and is not part of it.
+
+    A forest has no parameters to optimise, so its optimiser has nothing to do.
+    """
 
     network: Classifier | Forest
-    optimiser: torch.optim.AdamW
     config: Optim
+    regressors: Regressors
     steps: int = 0
+    optimiser: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimiser = make_optimiser(self.trained, self.config)
+
+    @property
+    def trained(self) -> nn.Module:
+        """All that a step changes."""
+        return nn.ModuleList([self.network, self.regressors])
+
+
+Snapshot = dict[str, torch.Tensor]  # `teacher/parameter`, in CPU memory
 
 
 @dataclass
@@ -32,6 +49,7 @@ class TrainingState:
     averaged: Classifier | Forest | None
     device: torch.device
     epoch: int = 0
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)  # the teachers' past, of schedule `checkpoints`
     teacher_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,21 +71,32 @@ def new_state(spec: JobSpec, info: DatasetInfo, *, seed: int, device: torch.devi
 
     Each is drawn from its own random stream, so that a teacher starts alike whatever student or loss it meets.
     """
-    learners = {}
+    networks = {}
     for name, network_config in spec.networks.items():
-        network = build_network(
+        networks[name] = build_network(
             network_config,
             info=info,
             preprocess=spec.preprocess,
             feature_dim=spec.feature_dim,
             seed=torch_seed(seed, f"initialisation/{name}"),
         ).to(device)
-        optim = spec.training.student if name == "student" else spec.training.teacher
-        learners[name] = Learner(network, make_optimiser(network, optim), optim)
-    student = learners["student"].network
+    teachers = {name: network for name, network in networks.items() if name != "student"}
+    learners = {name: Learner(teacher, spec.training.teacher, Regressors({})) for name, teacher in teachers.items()}
+    student = networks["student"]
+    regressors = _regressors(spec, networks, seed).to(device)
+    learners["student"] = Learner(student, spec.training.student, regressors)
     averages = spec.training.ema_decay is not None and not isinstance(student, Forest)
     averaged = copy.deepcopy(student) if averages else None
     return TrainingState(learners, averaged, device)
+
+
+def _regressors(spec: JobSpec, networks: dict[str, Classifier | Forest], seed: int) -> Regressors:
+    if not (isinstance(spec.method, Distill) and isinstance(spec.method.loss, FitNet)):
+        return Regressors({})
+    teachers = {name: network for name, network in networks.items() if isinstance(network, Classifier)}
+    student = teachers.pop("student")
+    seeds = {name: torch_seed(seed, f"initialisation/regressor/{name}") for name in teachers}
+    return build_regressors(student, teachers, seeds=seeds)
 
 
 @torch.no_grad()

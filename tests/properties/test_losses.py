@@ -92,6 +92,18 @@ def test_an_absent_teacher_changes_nothing(choice: tuple[Tensor, Tensor, Tensor]
     assert (more[-1] == 0).all()
 
 
+@given(floats(3, 4, 5), flags(3, 4), st.randoms(use_true_random=False))
+def test_entropy_weights_sum_to_one_and_permute(logits: Tensor, present: Tensor, random: Any) -> None:
+    """As ACS weights do: 1 where any teacher is there, nothing for an absent one, and the order means nothing."""
+    weights = losses.entropy_weights(logits, present)
+    order = random.sample(range(3), 3)
+
+    assert torch.allclose(weights.sum(dim=0), present.any(dim=0).double())
+    assert (weights >= -1e-12).all()
+    assert (weights[~present] == 0).all()
+    assert torch.allclose(losses.entropy_weights(logits[order], present[order]), weights[order])
+
+
 @given(choices())
 def test_trust_falls_as_the_teachers_error_grows(choice: tuple[Tensor, Tensor, Tensor]) -> None:
     """Of two open teachers the one with the smaller cross-entropy never gets less."""

@@ -4,10 +4,13 @@ import ast
 import re
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import get_args
 
 import pytest
 
-from pskd_core import losses
+from pskd_core import losses, rivals
+from pskd_core.distillation import Loss, Weighting
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
@@ -41,9 +44,19 @@ def test_a_named_test_exists(file: str, name: str) -> None:
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_loss_is_named() -> None:
-    """No public function of the losses is missing from the table."""
-    source = ast.parse(Path(losses.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [losses, rivals])
+def test_every_loss_is_named(module: ModuleType) -> None:
+    """No public function of the losses is missing from the tables."""
+    source = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     public = [node.name for node in source.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
-    assert {f"pskd_core.losses.{name}" for name in public} <= set(FUNCTIONS)
+    assert {f"{module.__name__}.{name}" for name in public} <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("union", [Loss, Weighting])
+def test_every_choice_has_a_row(union: object) -> None:
+    """Each loss and weighting of the configuration stands in a table under its name; the paper's own is the first."""
+    kinds = {variant.model_fields["kind"].default for variant in get_args(get_args(union)[0])}
+    named = set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE))
+
+    assert kinds - {"pskd"} <= named

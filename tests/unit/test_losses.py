@@ -187,6 +187,47 @@ def test_a_teacher_far_more_trusted_keeps_every_digit() -> None:
     assert found.flatten().tolist() == pytest.approx([1, math.exp(-80)], rel=1e-5)
 
 
+# --- Other weights of several teachers ----------------------------------------------------------------------------
+
+# Entropies 2 log 2, log 2 and 0 over four classes.
+EVEN, HALVED, SURE = [0.0, 0, 0, 0], [0.0, 0, -1e4, -1e4], [0.0, -1e4, -1e4, -1e4]
+
+
+def entropy_weights_of(*logits: list[float], present: list[bool] | None = None) -> list[float]:
+    """ω of one sample."""
+    held = torch.tensor(present or [True] * len(logits)).unsqueeze(1)
+    weights: list[float] = losses.entropy_weights(torch.tensor(logits).unsqueeze(1), held).flatten().tolist()
+    return weights
+
+
+def test_entropy_weights_by_hand() -> None:
+    """(1 − H_k / ΣH) / (m − 1): the surest gets most, and wholly sure teachers share alike."""
+    assert entropy_weights_of(EVEN, HALVED) == pytest.approx([1 / 3, 2 / 3])
+    assert entropy_weights_of(EVEN, HALVED, SURE) == pytest.approx([1 / 6, 1 / 3, 1 / 2])
+    assert entropy_weights_of(SURE, SURE) == pytest.approx([1 / 2, 1 / 2])
+
+
+def test_entropy_weights_leave_absent_teachers_out() -> None:
+    """Of three teachers the others share as two; a single one has all, and nobody has nothing."""
+    assert entropy_weights_of(EVEN, SURE, HALVED, present=[True, False, True]) == pytest.approx([1 / 3, 0, 2 / 3])
+    assert entropy_weights_of(EVEN, SURE, present=[True, False]) == [1, 0]
+    assert entropy_weights_of(EVEN, SURE, present=[False, False]) == [0, 0]
+
+
+def test_average_weights_count_present_teachers() -> None:
+    """Samples with two, one and no teacher."""
+    present = torch.tensor([[True, True, False], [True, False, False]])
+
+    assert losses.average_weights(present).tolist() == [[0.5, 1, 0], [0.5, 0, 0]]
+
+
+def test_ca_mkd_weights_by_hand() -> None:
+    """Every gate open: for p = ½, ¼, ¼ they are 0.4, 0.3, 0.3 and sum to 1 without renormalisation."""
+    everywhere = [True, True, True]
+
+    assert weights_of([0.5, 0.25, 0.25], everywhere, renormalise=False) == pytest.approx([0.4, 0.3, 0.3])
+
+
 # --- Eq. (5) ------------------------------------------------------------------------------------------------------
 
 

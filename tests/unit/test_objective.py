@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pskd_core import losses
-from pskd_core.config import PskdLoss
+from pskd_core.distillation import PskdLoss
 from pskd_core.models.output import Output
 from pskd_core.objective import Objective, objective
 

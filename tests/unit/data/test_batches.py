@@ -79,9 +79,37 @@ def test_only_the_jobs_streams_are_read(dataset: Dataset) -> None:
     assert len(prepared) == 5
 
 
-def test_a_teachers_stream_that_one_recording_lacks_is_left_out(dataset: Dataset) -> None:
-    """The student is still judged on recordings without skeleton."""
-    assert list(prepare_clips(dataset, [0, 4], spec()).streams) == ["accelerometer"]
+def test_a_teachers_stream_that_one_recording_lacks_is_masked(dataset: Dataset) -> None:
+    """Its values are 0 and a mask says so; everything else is what the recording alone would give."""
+    prepared, alone = prepare_clips(dataset, [4, 0], spec()), prepare_clips(dataset, [0], spec())
+    assert prepared.present.keys() == {"skeleton"}
+    assert prepared.present["skeleton"].tolist() == [False, True]
+    assert not prepared.streams["skeleton"][0].any()
+    assert np.array_equal(prepared.streams["skeleton"][1], alone.streams["skeleton"][0])
+    assert prepared.streams["accelerometer"].all()
+    assert alone.present == {}
+
+
+def test_a_stream_that_no_recording_has_is_left_out(dataset: Dataset) -> None:
+    """No memory is spent on zeros alone."""
+    prepared = prepare_clips(dataset, [4], spec())
+    assert list(prepared.streams) == ["accelerometer"]
+    assert prepared.present == {}
+
+
+def test_masks_follow_their_clips(dataset: Dataset) -> None:
+    """Which clips hold several streams, also in another order; a stream that is whole needs no mask."""
+    taken = prepare_clips(dataset, [4, 0, 1], spec()).take(np.array([2, 0]))
+    assert taken.holding(["accelerometer"]).tolist() == [True, True]
+    assert taken.holding(["accelerometer", "skeleton"]).tolist() == [True, False]
+    assert not np.shares_memory(taken.holding(["skeleton"]), taken.present["skeleton"])
+
+
+def test_absent_clips_do_not_count_in_statistics(dataset: Dataset) -> None:
+    """The zeros of a recording without skeleton move neither mean nor standard deviation."""
+    mixed, whole = (channel_statistics(prepare_clips(dataset, rows, spec())) for rows in ([0, 4, 1], [0, 1]))
+    assert np.array_equal(mixed["skeleton"].mean, whole["skeleton"].mean)
+    assert np.array_equal(mixed["skeleton"].sd, whole["skeleton"].sd)
 
 
 def test_a_missing_students_stream_is_an_error(dataset: Dataset) -> None:

@@ -55,6 +55,14 @@ def utd(subjects: tuple[str, ...] = SUBJECTS) -> list[RecordingMeta]:
     ]
 
 
+def without_skeleton(*trials: str) -> list[RecordingMeta]:
+    """UTD-MHAD whose skeleton is lost for these trials."""
+    return [
+        recording(meta.subject, meta.label, meta.trial, ("accelerometer",)) if meta.trial in trials else meta
+        for meta in utd()
+    ]
+
+
 def spec(**fields: Any) -> JobSpec:
     return parse_spec(fields)
 
@@ -254,18 +262,21 @@ def test_unknown_streams_point_at_the_network() -> None:
     assert refused.value.errors[0]["pointer"] == "/method/teachers/0/inputs"
 
 
-def test_the_test_part_does_not_depend_on_teachers() -> None:
-    """Recordings without skeleton are tested all the same but do not train; the student alone would train on them."""
-    lame = [
-        recording(meta.subject, meta.label, meta.trial, ("accelerometer",)) if meta.trial == "4" else meta
-        for meta in utd()
-    ]
-    (distilled,) = plan(lame)
-    (alone,) = plan(lame, method={"kind": "none"})
-    assert distilled.test == alone.test
-    assert len(alone.train) == 431
-    assert distilled.train == complete(lame, alone.train, BOTH)
-    assert len(distilled.train) == 324
+def test_no_part_depends_on_teachers() -> None:
+    """Recordings without skeleton train, validate and test the student whether or not it has teachers."""
+    validation = {"kind": "subjects", "subjects": ["7"]}
+    (distilled,) = plan(without_skeleton("4"), validation=validation)
+    (alone,) = plan(without_skeleton("4"), validation=validation, method={"kind": "none"})
+    assert distilled == alone
+    assert len(alone.train + alone.validation) == 431
+    assert len(complete(without_skeleton("4"), alone.train, BOTH)) == 243
+
+
+def test_a_teacher_without_recordings_is_named() -> None:
+    """A teacher needs two training recordings that have its streams; the student would need none of them."""
+    with pytest.raises(ProtocolError, match="skeleton needs at least 2 training recordings") as refused:
+        plan(without_skeleton("1", "2", "3", "4"))
+    assert refused.value.missing == ("stream skeleton",)
 
 
 def test_recordings_without_the_students_stream_are_nowhere() -> None:

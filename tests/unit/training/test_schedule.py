@@ -2,7 +2,8 @@
 
 import pytest
 
-from pskd_core.config import Distill, FrozenTeachers, Method, NoTeachers, PerStep, Progressive
+from pskd_core.config import Distill, Method, NoTeachers
+from pskd_core.distillation import Checkpoints, FrozenTeachers, PerStep, Progressive
 from pskd_core.training.schedule import epoch_plan
 
 
@@ -22,7 +23,7 @@ def test_frozen_trains_the_teachers_to_their_end_first() -> None:
     "method",
     [NoTeachers(), Distill(schedule=PerStep())]
     + [Distill(schedule=Progressive(epochs_per_round=n)) for n in (1, 3, 100)]
-    + [Distill(schedule=FrozenTeachers())],
+    + [Distill(schedule=FrozenTeachers()), Distill(schedule=Checkpoints(every=3))],
 )
 def test_every_network_trains_the_same_number_of_epochs(method: Method) -> None:
     """Comparisons between schedules are at equal effort."""

@@ -1,0 +1,86 @@
+"""The augmented batches of a run, and which of their samples each teacher has."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from pskd_core.config import JobSpec
+from pskd_core.data.augment import augment_batch
+from pskd_core.data.batches import Clips, batch_order, channel_statistics
+from pskd_core.data.columnar import SkeletonInfo
+from pskd_core.seed import torch_seed
+from pskd_core.training.schedule import Phase
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One augmented view of some training clips."""
+
+    inputs: dict[str, torch.Tensor]
+    labels: torch.Tensor  # (N,)
+    # Of each teacher that some of these samples lack, and of no other: a whole batch is used as it is.
+    present: dict[str, torch.Tensor] = field(default_factory=dict)  # (N,) bool
+    rows: dict[str, torch.Tensor] = field(default_factory=dict)  # the samples that have it
+
+    def of(self, teacher: str) -> "Batch":
+        """The samples that a teacher has."""
+        if teacher not in self.rows:
+            return self
+        rows = self.rows[teacher]
+        return Batch({stream: values[rows] for stream, values in self.inputs.items()}, self.labels[rows])
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`; a copy to a GPU leaves pinned memory and overlaps with what runs there."""
+        if device.type == "cpu":
+            return self
+        parts = ({key: _move(value, device) for key, value in part.items()} for part in (self.present, self.rows))
+        inputs = {stream: _move(values, device) for stream, values in self.inputs.items()}
+        return Batch(inputs, _move(self.labels, device), *parts)
+
+
+def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class Views:
+    """The training clips of a run, ready to be seen in ever new views."""
+
+    def __init__(
+        self, clips: Clips, spec: JobSpec, *, skeleton: SkeletonInfo | None, seed: int, device: torch.device
+    ) -> None:
+        self.clips, self.spec, self.skeleton, self.seed, self.device = clips, spec, skeleton, seed, device
+        self.channel_sd = {stream: figures.sd for stream, figures in channel_statistics(clips).items()}
+        self.steps_per_epoch = len(batch_order(len(clips), batch_size=spec.training.batch_size, seed=seed, epoch=0))
+        teachers = {name: network for name, network in spec.networks.items() if name != "student"}
+        # Of each teacher that some training clips lack.
+        self.lacking = {
+            name: network.inputs for name, network in teachers.items() if not clips.holding(network.inputs).all()
+        }
+
+    def batches(self, phase: Phase, *, epoch: int) -> Iterator[Batch]:
+        """The augmented batches of one epoch.
+
+        Teachers and student draw their views from separate streams; a joint step shares the teachers', whose course
+        is then the same as under every other schedule.
+        """
+        views = torch_seed(self.seed, "views", "student" if phase == "student" else "teachers")
+        order = batch_order(len(self.clips), batch_size=self.spec.training.batch_size, seed=views, epoch=epoch)
+        for rows in order:
+            clips = self.clips.take(rows)
+            views_of_batch = augment_batch(
+                clips.streams,
+                clips.ids,
+                seed=views,
+                epoch=epoch,
+                config=self.spec.augment,
+                channel_sd=self.channel_sd,
+                skeleton=self.skeleton,
+            )
+            yield self._batch(clips, {stream: torch.from_numpy(view) for stream, view in views_of_batch.items()})
+
+    def _batch(self, clips: Clips, inputs: dict[str, torch.Tensor]) -> Batch:
+        held = {name: torch.from_numpy(clips.holding(streams)) for name, streams in self.lacking.items()}
+        present = {name: mask for name, mask in held.items() if not mask.all()}
+        rows = {name: mask.nonzero().squeeze(1) for name, mask in present.items()}
+        return Batch(inputs, torch.from_numpy(clips.labels), present, rows).to(self.device)
