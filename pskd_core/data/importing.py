@@ -34,7 +34,7 @@ class StreamReport(Frozen):
 
 
 class ProtocolReport(Frozen):
-    """Recordings on either side of a split, and which of its subjects or trials are absent."""
+    """Recordings on either side of a split, and which of its subjects, trials … are absent."""
 
     train: int
     test: int
@@ -113,7 +113,7 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> ImportReport:
 
 
 def _protocol_report(split: NamedSplit, metas: Iterable[RecordingMeta]) -> ProtocolReport:
-    groups = Counter(meta.subject if split.by == "subject" else meta.trial for meta in metas)
+    groups = Counter(getattr(meta, split.by) for meta in metas)
     return ProtocolReport(
         train=sum(groups[name] for name in split.train),
         test=sum(groups[name] for name in split.test),
