@@ -1,6 +1,7 @@
 """What an import or a reader has to say about the data, as data."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,34 @@ class Problem(Frozen):
     def from_error(cls, error: DataError) -> "Problem":
         """An error that was survived by leaving its data out."""
         return cls(severity="error", detail=str(error), file=error.file, row=error.row, column=error.column)
+
+
+class Findings:
+    """A list of problems in which no kind of finding, however often it comes, takes more than its share of places."""
+
+    def __init__(self, most_of_a_kind: int) -> None:
+        self.problems: list[Problem] = []
+        self._most = most_of_a_kind
+        self._seen: Counter[str] = Counter()
+
+    def add(self, kind: str, problem: Problem) -> None:
+        """Keep the problem, or count it if there are enough of its kind."""
+        self._seen[kind] += 1
+        if self._seen[kind] <= self._most:
+            self.problems.append(problem)
+
+    def count_rest(self) -> None:
+        """Say once for each kind how many were left unsaid."""
+        for kind, seen in self._seen.items():
+            if seen > self._most:
+                detail = f"{kind}: {seen - self._most} more, of {seen}"
+                self.problems.append(Problem(severity="warning", detail=detail))
+
+
+def listed(things: Iterable[object], most: int = 12) -> str:
+    """The first of some things, and how many more there are."""
+    names = [str(thing) for thing in things]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def finite_float32(values: npt.NDArray[np.float64], columns: Sequence[str], *, file: str | None) -> FloatArray:

@@ -39,8 +39,8 @@ def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tupl
 
     A protocol gives one fold `all`, or one `loso:<subject>` for each subject. `inner_loso` puts in its place one
     `inner:<subject>` for each training subject (`inner:trial<last>`, `inner:camera<last>` … if the dataset splits by
-    something else), which tests nothing, and, if there is a test part, a `refit` that trains on all of them and validates nothing; under `loso`
-    their names nest, as in `loso:3/inner:1`.
+    something else), which tests nothing, and, if there is a test part, a `refit` that trains on all of them and
+    validates nothing; under `loso` their names nest, as in `loso:3/inner:1`.
 
     The training and validation parts hold recordings that have every stream any network of the job reads. The test
     part is decided by the student's inputs alone, so that adding a teacher never changes what is tested.
