@@ -52,8 +52,8 @@ _FEWEST = 16  # samples
 _PLACEMENT = Problem(
     severity="info",
     detail="`accelerometer` is the left wrist (h01), which the paper's student reads; the right wrist (h02), hips "
-    "(h03, h04) and ankles (h05, h06) are streams of their own; which hip and ankle is the left one was taken from their "
-    "order",
+    "(h03, h04) and ankles (h05, h06) are streams of their own; that h03 and h05 are on the left follows from the "
+    "wrists' order",
 )
 
 

@@ -370,7 +370,7 @@ def _read_sensor(job: _Import, sensor: SensorSpec, data: bytes, file: str) -> Ti
     table = read_columns(
         data, sensor.columns, file=file, time=sensor.time_column if with_time else None, time_unit=sensor.time_unit
     )
-    values = _mended(job, table, sensor.columns, file) * sensor.factor
+    values: Array = np.multiply(_mended(job, table, sensor.columns, file), sensor.factor)
     return _timed(job, values, table, sensor.rate_hz, file)
 
 
@@ -383,7 +383,7 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
         time=skeleton.time_column if with_time else None,
         time_unit=skeleton.time_unit,
     )
-    flat = _mended(job, table, skeleton.columns, file) * _FACTORS[skeleton.unit]
+    flat: Array = np.multiply(_mended(job, table, skeleton.columns, file), _FACTORS[skeleton.unit])
     positions = flat.reshape(len(flat), len(skeleton.joints), skeleton.dims)
     if skeleton.rate_hz != "same span":
         return _timed(job, positions, table, skeleton.rate_hz, file)
