@@ -12,15 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import yaml
-from pydantic import Field, ValidationError, model_validator
 
-from pskd_core.config import Frozen, Positive, Slug
-from pskd_core.data.columnar import SKELETON, DatasetInfo, NamedSplit, Recording, SkeletonInfo, Stream, StreamInfo
-from pskd_core.data.columns import Table, TimeUnit, read_columns
+from pskd_core.data.columnar import SKELETON, DatasetInfo, Recording, Stream, StreamInfo
+from pskd_core.data.columns import Table, read_columns
+from pskd_core.data.manifest_spec import OPTIONAL, REQUIRED, ManifestSpec, SensorSpec, SkeletonSpec, parse_manifest
 from pskd_core.data.numbers import decoded
 from pskd_core.data.problems import Findings, Problem, listed
-from pskd_core.data.recordings import STANDARD_GRAVITY
 from pskd_core.data.series import Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, in_order
@@ -34,104 +31,6 @@ _SAID_OF_A_KIND = 1000  # every problem with its place, up to a size that a repo
 _FEWEST = 16  # samples
 _GAP_STEPS, _GAP_S = 5, 0.2
 _CUT = 0.9  # a recording that loses more than a tenth of its time to alignment is reported
-
-_REQUIRED = ("id", "subject", "label")
-_OPTIONAL = ("trial", "session", "scene", "camera")
-
-# To the units in which datasets are kept: g, deg/s, m and px.
-_FACTORS = {"g": 1.0, "m/s^2": 1 / STANDARD_GRAVITY, "deg/s": 1.0, "rad/s": 180 / np.pi, "m": 1.0, "px": 1.0}
-_FACTORS |= {"cm": 0.01, "mm": 0.001}
-_KEPT = {"g": "g", "m/s^2": "g", "counts": "g", "deg/s": "deg/s", "rad/s": "deg/s"}
-
-FromTimestamps = Literal["from timestamps"]
-
-
-class SensorSpec(Frozen):
-    """One sensor of three axes."""
-
-    worn_at: str | None = Field(default=None, description="joint, or any word")
-    unit: Literal["g", "m/s^2", "counts", "deg/s", "rad/s"]
-    scale: Positive | None = Field(default=None, description="g of one count, where the unit is counts")
-    rate_hz: Positive | FromTimestamps
-    columns: tuple[str, str, str] = Field(default=("x", "y", "z"), description="of a file with a header")
-    time_column: str = "time"
-    time_unit: TimeUnit = Field(default="s", description="`iso`: ISO 8601")
-
-    @model_validator(mode="after")
-    def _scaled(self) -> "SensorSpec":
-        if (self.unit == "counts") != (self.scale is not None):
-            raise ValueError("`scale` (g of one count) belongs to unit `counts`, and only to it")
-        return self
-
-    @property
-    def factor(self) -> float:
-        """Of a value in the file, to the unit in which it is kept."""
-        return self.scale or _FACTORS[self.unit]
-
-
-class SkeletonSpec(Frozen):
-    """Joints over time, as a file has them."""
-
-    joints: tuple[str, ...] = Field(min_length=1)
-    bones: tuple[tuple[str, str], ...] = Field(description="pairs of joints, the outer one first")
-    centre: str = Field(description="joint on which clips are centred")
-    unit: Literal["m", "cm", "mm", "px"]
-    rate_hz: Positive | FromTimestamps | Literal["same span"] = Field(
-        description="`same span`: no clock; as long as the recording's first sensor"
-    )
-    dims: Literal[2, 3] = 3
-    up: Literal["x", "y", "z"] = "y"
-    time_column: str = "time"
-    time_unit: TimeUnit = "s"
-
-    @model_validator(mode="after")
-    def _tree(self) -> "SkeletonSpec":
-        if len(set(self.joints)) < len(self.joints):
-            raise ValueError("two joints have the same name")
-        named = {self.centre, *(joint for bone in self.bones for joint in bone)}
-        if unknown := sorted(named - set(self.joints)):
-            raise ValueError(f"{', '.join(unknown)} is named, but is none of the joints")
-        reached = {self.centre}
-        while step := {joint for bone in self.bones for joint in bone if reached & {*bone}} - reached:
-            reached |= step
-        if lost := [joint for joint in self.joints if joint not in reached]:
-            raise ValueError(f"no bones lead from {self.centre} to {', '.join(lost)}")
-        return self
-
-    @property
-    def info(self) -> SkeletonInfo:
-        """The same as a dataset says it."""
-        place = {joint: index for index, joint in enumerate(self.joints)}
-        return SkeletonInfo(
-            joints=self.joints,
-            bones=tuple((place[child], place[parent]) for child, parent in self.bones),
-            centre=place[self.centre],
-            dims=self.dims,
-            up=("x", "y", "z").index(self.up),
-        )
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Of a file with a header: `head.x`, `head.y` …"""
-        return tuple(f"{joint}.{axis}" for joint in self.joints for axis in "xyz"[: self.dims])
-
-
-class ManifestSpec(Frozen):
-    """What `dataset.yaml` holds."""
-
-    name: str = Field(min_length=1, max_length=200)
-    classes: tuple[str, ...] = Field(min_length=2)
-    sensors: dict[Slug, SensorSpec] = Field(min_length=1)
-    skeleton: SkeletonSpec | None = None
-    protocols: dict[Slug, NamedSplit] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _names(self) -> "ManifestSpec":
-        if taken := {SKELETON, *_REQUIRED, *_OPTIONAL} & self.sensors.keys():
-            raise ValueError(f"no sensor may be called {', '.join(sorted(taken))}")
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError("two classes have the same name")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +65,16 @@ def read_manifest(files: SourceFiles) -> tuple[DatasetInfo, Iterator[Recording],
         DataError: `dataset.yaml` or the header of `recordings.csv` cannot be understood.
     """
     folder = _folder(files) or ""
-    spec = _read_spec(files, posixpath.join(folder, _MANIFEST))
+    spec = _spec(files, posixpath.join(folder, _MANIFEST))
     job = _Import(files, spec, posixpath.join(folder, _LIST), Findings(_SAID_OF_A_KIND))
     rows = _read_list(job, folder)
     has_skeleton = spec.skeleton is not None and any(SKELETON in row.paths for row in rows)
     streams = {
-        name: StreamInfo(channels=3, unit=_KEPT[sensor.unit], rate_hz=_nominal(job, rows, name), worn_at=sensor.worn_at)
+        name: StreamInfo(channels=3, unit=sensor.kept_unit, rate_hz=_nominal(job, rows, name), worn_at=sensor.worn_at)
         for name, sensor in spec.sensors.items()
     }
     if has_skeleton and spec.skeleton is not None:
-        unit = "px" if spec.skeleton.unit == "px" else "m"
+        unit = spec.skeleton.kept_unit
         streams[SKELETON] = StreamInfo(channels=None, unit=unit, rate_hz=_nominal(job, rows, SKELETON))
     info = DatasetInfo(
         name=spec.name,
@@ -197,23 +96,8 @@ def _folder(files: SourceFiles) -> str | None:
     return min(held, key=lambda folder: (folder.count("/"), folder), default=None)
 
 
-def _read_spec(files: SourceFiles, file: str) -> ManifestSpec:
-    try:
-        document = yaml.safe_load(decoded(files.read(file, most_bytes=1 << 20)))
-    except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark
-        row, column = (mark.line + 1, str(mark.column + 1)) if mark else (None, None)
-        raise DataError(f"not YAML: {broken.problem}", file=file, row=row, column=column) from broken
-    except (yaml.YAMLError, RecursionError) as broken:
-        raise DataError(f"not YAML: {broken}", file=file) from broken
-    try:
-        return ManifestSpec.model_validate(document)
-    except ValidationError as invalid:
-        faults = [
-            f"{'.'.join(map(str, error['loc'])) or 'the document'}: {error['msg'].removeprefix('Value error, ')}"
-            for error in invalid.errors()
-        ]
-        raise DataError("; ".join(faults), file=file) from invalid
+def _spec(files: SourceFiles, file: str) -> ManifestSpec:
+    return parse_manifest(decoded(files.read(file, most_bytes=1 << 20)), file=file)
 
 
 # --- The list -----------------------------------------------------------------------------------------------------
@@ -248,12 +132,12 @@ def _read_list(job: _Import, folder: str) -> list[_Row]:
 
 def _check_header(job: _Import, header: list[str]) -> None:
     spec = job.spec
-    known = {*_REQUIRED, *_OPTIONAL, *spec.sensors, *([SKELETON] if spec.skeleton else [])}
-    if lacking := [name for name in _REQUIRED if name not in header]:
+    known = {*REQUIRED, *OPTIONAL, *spec.sensors, *([SKELETON] if spec.skeleton else [])}
+    if lacking := [name for name in REQUIRED if name not in header]:
         raise DataError(f"no column {', '.join(lacking)}; it has {', '.join(header)}", file=job.list_file, row=1)
     if twice := next((name for name in header if header.count(name) > 1), None):
         raise DataError("this column stands there twice", file=job.list_file, row=1, column=twice)
-    if not known.difference(_REQUIRED, _OPTIONAL).intersection(header):
+    if not known.difference(REQUIRED, OPTIONAL).intersection(header):
         expected = ", ".join(spec.sensors)
         raise DataError(f"no column of a sensor's files ({expected})", file=job.list_file, row=1)
     for name in header:
@@ -269,7 +153,7 @@ def _read_row(
     if len(fields) > len(header):
         raise _refused(job, number, f"{len(fields)} fields for {len(header)} columns")
     words = dict(zip(header, map(str.strip, fields), strict=False))
-    for column in _REQUIRED:
+    for column in REQUIRED:
         if not words.get(column):
             raise _refused(job, number, "nothing stands here", column)
     if (name := words["id"]) in taken:
@@ -383,7 +267,7 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
         time=skeleton.time_column if with_time else None,
         time_unit=skeleton.time_unit,
     )
-    flat: Array = np.multiply(_mended(job, table, skeleton.columns, file), _FACTORS[skeleton.unit])
+    flat: Array = np.multiply(_mended(job, table, skeleton.columns, file), skeleton.factor)
     positions = flat.reshape(len(flat), len(skeleton.joints), skeleton.dims)
     if skeleton.rate_hz != "same span":
         return _timed(job, positions, table, skeleton.rate_hz, file)
@@ -391,7 +275,7 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
         raise DataError("a skeleton without a clock needs a sensor beside it", file=file)
     start_s, end_s = float(lead.time_s[0]) - 0.5 / lead.rate_hz, float(lead.time_s[-1]) + 0.5 / lead.rate_hz
     rate_hz = len(positions) / (end_s - start_s)
-    return Timed(positions, start_s + (np.arange(len(positions)) + 0.5) / rate_hz, rate_hz)
+    return Timed(positions, start_s + _middles_s(len(positions), rate_hz), rate_hz)
 
 
 def _timed(job: _Import, values: Array, table: Table, rate_hz: float | str, file: str) -> Timed:
@@ -399,7 +283,7 @@ def _timed(job: _Import, values: Array, table: Table, rate_hz: float | str, file
         raise DataError(f"{len(values)} samples; at least {_FEWEST} are needed", file=file)
     if table.time_s is None or not isinstance(rate_hz, str):
         stated = float(rate_hz)
-        return Timed(values, (np.arange(len(values)) + 0.5) / stated, stated)
+        return Timed(values, _middles_s(len(values), stated), stated)
     if backwards := np.flatnonzero(np.diff(table.time_s) < 0).tolist():
         detail = f"times run backwards {len(backwards)} times; the samples were sorted"
         _note(job, "times out of order", "warning", detail, file, table.first_row + backwards[0] + 1, "time")
@@ -420,6 +304,11 @@ def _timed(job: _Import, values: Array, table: Table, rate_hz: float | str, file
         detail = f"the times mean {measured_hz:.3g} samples a second; check `time_unit` in {_MANIFEST}"
         raise DataError(detail, file=file, column="time")
     return Timed(ordered, times, measured_hz)
+
+
+def _middles_s(samples: int, rate_hz: float) -> Array:
+    """The middle of each sample's period (n,)."""
+    return np.asarray((np.arange(samples) + 0.5) / rate_hz, np.float64)
 
 
 def _mended(job: _Import, table: Table, columns: tuple[str, ...], file: str) -> Array:

@@ -271,7 +271,7 @@ def test_estimated_poses_are_a_labelled_substitute(tmp_path: Path) -> None:
 
 
 def test_one_form_is_taken_throughout(tmp_path: Path) -> None:
-    """One optical file among four poses would leave three trials without skeleton; the note says what was passed over."""
+    """One optical file among four poses would leave three trials without; the note says what was passed over."""
     for number in range(1, 5):
         write_sensor(tmp_path, f"s01_a01_r0{number}")
         write_pose(tmp_path, f"s01_a01_r0{number}")

@@ -162,7 +162,7 @@ def test_clocks_that_disagree(tmp_path: Path) -> None:
     write_sensor(tmp_path, "acc_phone_clip", WALK, rows(late_s=3600))
     _, recordings, problems = read(tmp_path)
     assert list(recordings[ID].streams) == ["accelerometer"]
-    assert about(problems, "accelerometer_phone of subject1_scene2_session3_walking covers 0%")
+    assert about(problems, "accelerometer_phone of subject1_scene2_session3_walking covers 0%").severity == "warning"
 
 
 def test_an_orientation_that_passes_north_takes_the_short_way(tmp_path: Path) -> None:
@@ -250,9 +250,9 @@ def test_what_is_missing_is_described(tmp_path: Path) -> None:
     write_pose(tmp_path, SEEN.format(1))
     write_pose(tmp_path, "subject5/cam1/scene1/session1/fall")
     _, _, problems = read(tmp_path)
-    assert about(problems, "no clip of subjects 3, 4, 5")
-    assert about(problems, "without accelerometer_phone: subject2_scene1_session1_fall")
-    assert about(problems, "without pose, kept for the sensors alone: subject2")
+    assert about(problems, "no clip of subjects 3, 4, 5").severity == "warning"
+    assert about(problems, "without accelerometer_phone: subject2_scene1_session1_fall").severity == "warning"
+    assert about(problems, "without pose, kept for the sensors alone: subject2").severity == "warning"
     assert about(problems, "poses without any sensor, left out: subject5").severity == "error"
 
 
@@ -265,7 +265,7 @@ def test_findings_that_repeat_are_counted(tmp_path: Path) -> None:
             write_sensor(tmp_path, "acc_watch_clip", f"subject{subject}/scene1/session{session}/fall", lines)
     _, _, problems = read(tmp_path)
     assert sum("run backwards" in problem.detail for problem in problems) == 20
-    assert about(problems, "times out of order: 10 more, of 30")
+    assert about(problems, "times out of order: 10 more, of 30").severity == "warning"
 
 
 def test_all_four_protocols_split(tmp_path: Path) -> None:
