@@ -13,6 +13,7 @@ from client.api import DEFAULT_URL, Client
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
 from client.specfile import BadSpecFile, read_spec
+from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
 from client.watch import watch as watch_jobs
@@ -130,6 +131,20 @@ def add_dataset(
 def _upload(service: Client, source: Path, name: str | None) -> Dataset:
     with as_zip(source) as file, with_bar(file, output.stderr()) as shown:
         return service.upload_dataset(shown, name=name or source.stem, filename=f"{source.stem}.zip")
+
+
+@datasets.command("template")
+def template_dataset(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet, or is empty.")],
+) -> None:
+    """Write an example of one's own data, which can be imported as it is; docs/own-data.md explains it."""
+    try:
+        write_template(folder)
+    except OSError as error:
+        raise typer.BadParameter(f"{folder} cannot be written: {error.strerror}", param_hint="DIR") from error
+    output.stderr().print(
+        f"put your recordings in the place of these, then `pskd dataset add {folder}`", soft_wrap=True
+    )
 
 
 @datasets.command("list")

@@ -33,11 +33,16 @@ AnyArray = npt.NDArray[Any]
 
 def read_npy(data: bytes, *, file: str | None) -> Series:
     """One array of samples."""
-    return _series({"the array": _parse_npy(data, file)}, file)
+    return _series({"the array": parse_npy(data, file)}, file)
 
 
 def read_npz(data: bytes, *, file: str | None) -> Series:
     """The array `accelerometer` or `acc`, or the only one of fitting shape."""
+    return _series(parse_npz(data, file), file)
+
+
+def parse_npz(data: bytes, file: str | None) -> dict[str, AnyArray]:
+    """All arrays by name."""
     arrays: dict[str, AnyArray] = {}
     left = _MOST_BYTES
     try:
@@ -47,10 +52,10 @@ def read_npz(data: bytes, *, file: str | None) -> Series:
                 left -= len(content)
                 if left < 0:
                     raise DataError(f"it inflates to more than {_MOST_BYTES} bytes", file=file)
-                arrays[member.filename.removesuffix(".npy")] = _parse_npy(content, file)
+                arrays[member.filename.removesuffix(".npy")] = parse_npy(content, file)
     except UNREADABLE as broken:
         raise DataError(f"a damaged .npz file ({broken})", file=file) from broken
-    return _series(arrays, file)
+    return arrays
 
 
 def read_mat_recording(data: bytes, *, file: str | None) -> Series:
@@ -62,7 +67,7 @@ def _is_array(member: zipfile.ZipInfo) -> bool:
     return member.filename.endswith(".npy")
 
 
-def _parse_npy(data: bytes, file: str | None) -> AnyArray:
+def parse_npy(data: bytes, file: str | None) -> AnyArray:
     """A view of the bytes: nothing is evaluated, copied or allocated on the word of the header."""
     head = _NPY_HEAD.match(data)
     length = int.from_bytes(head[1] or head[2], "little") if head else 0

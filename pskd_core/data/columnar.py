@@ -23,6 +23,7 @@ _MANIFEST = "dataset.json"
 _FLOAT = np.dtype("<f4")
 
 Index = Annotated[int, Field(ge=0)]
+SplitBy = Literal["subject", "trial", "session", "scene", "camera"]  # fields of a recording
 
 
 class StreamInfo(Frozen):
@@ -52,9 +53,9 @@ class SkeletonInfo(Frozen):
 
 
 class NamedSplit(Frozen):
-    """A split that the dataset itself defines: which subjects, or which trials, train and test."""
+    """A split that the dataset itself defines: which subjects, trials, sessions, scenes or cameras train and test."""
 
-    by: Literal["subject", "trial"]
+    by: SplitBy
     train: tuple[str, ...] = Field(min_length=1)
     test: tuple[str, ...] = Field(min_length=1)
 
@@ -107,6 +108,13 @@ class Recording:
     trial: str
     label: int
     streams: Mapping[str, Stream]
+    session: str | None = None
+    scene: str | None = None
+    camera: str | None = None
+
+
+def _unstated(value: str | None) -> bool:
+    return value is None
 
 
 class RecordingMeta(Frozen):
@@ -118,6 +126,10 @@ class RecordingMeta(Frozen):
     label: Index
     duration_s: Positive = Field(description="of every stream")
     streams: dict[Slug, tuple[Index, Index]] = Field(description="(offset, length) in samples, within the stream file")
+    # Left out where nobody states them, so that datasets without them keep their digests.
+    session: str | None = Field(default=None, exclude_if=_unstated)
+    scene: str | None = Field(default=None, exclude_if=_unstated)
+    camera: str | None = Field(default=None, exclude_if=_unstated)
 
     def rate_hz(self, stream: str) -> float:
         """Samples a second of one stream of this recording."""
@@ -259,6 +271,9 @@ def _append(columns: dict[str, _Column], info: DatasetInfo, recording: Recording
         label=recording.label,
         duration_s=next(iter(recording.streams.values())).duration_s,
         streams={name: columns[name].append(stream.values) for name, stream in recording.streams.items()},
+        session=recording.session,
+        scene=recording.scene,
+        camera=recording.camera,
     )
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from pskd_core.data.berkeley_mhad import is_berkeley_mhad, read_berkeley_mhad
 from pskd_core.data.columnar import Dataset, DatasetInfo, NamedSplit, Recording, RecordingMeta, write_dataset
+from pskd_core.data.manifest import is_manifest, read_manifest
+from pskd_core.data.mmact import is_mmact, read_mmact
 from pskd_core.data.problems import Problem, listed
 from pskd_core.data.source import SourceFiles, open_source
 from pskd_core.data.synthetic import SyntheticSource, generate
@@ -34,7 +37,7 @@ class StreamReport(Frozen):
 
 
 class ProtocolReport(Frozen):
-    """Recordings on either side of a split, and which of its subjects or trials are absent."""
+    """Recordings on either side of a split, and which of its subjects, trials … are absent."""
 
     train: int
     test: int
@@ -89,12 +92,20 @@ def _opened(source: Path | SyntheticSource, label: str | None) -> Iterator[Opene
 
 def _read(files: SourceFiles) -> Opened:
     """Recognise the layout by what the files are called, wherever they lie."""
+    if is_manifest(files):
+        return read_manifest(files)
     if is_utd_mhad(files):
         return read_utd_mhad(files)
-    names = listed(files.names) or "nothing"
+    if is_berkeley_mhad(files):
+        return read_berkeley_mhad(files)
+    if is_mmact(files):
+        return read_mmact(files)
+    names = listed(files.names, most=5) or "nothing"
     raise DataError(
         "no known layout; looked for UTD-MHAD (files such as Inertial/a1_s1_t1_inertial.mat and "
-        f"Skeleton/a1_s1_t1_skeleton.mat, in any folder) and found {len(files.names)} files: {names}",
+        "Skeleton/a1_s1_t1_skeleton.mat, in any folder), Berkeley-MHAD (acc_h01_s01_a01_r01.txt), MMAct "
+        "(acc_watch_clip/subject1/scene1/session1/walking.csv) and one's own data (dataset.yaml beside recordings.csv; "
+        f"`pskd dataset template DIR` writes an example) and found {len(files.names)} files: {names}",
         file=files.place,
     )
 
@@ -117,7 +128,7 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> ImportReport:
 
 
 def _protocol_report(split: NamedSplit, metas: Iterable[RecordingMeta]) -> ProtocolReport:
-    groups = Counter(meta.subject if split.by == "subject" else meta.trial for meta in metas)
+    groups = Counter(getattr(meta, split.by) for meta in metas)
     return ProtocolReport(
         train=sum(groups[name] for name in split.train),
         test=sum(groups[name] for name in split.test),

@@ -1,7 +1,7 @@
 """What an import or a reader has to say about the data, as data."""
 
-from collections.abc import Collection, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,28 @@ class Problem(Frozen):
         return cls(severity="error", detail=str(error), file=error.file, row=error.row, column=error.column)
 
 
+class Findings:
+    """A list of problems in which no kind of finding, however often it comes, takes more than its share of places."""
+
+    def __init__(self, most_of_a_kind: int) -> None:
+        self.problems: list[Problem] = []
+        self._most = most_of_a_kind
+        self._seen: Counter[str] = Counter()
+
+    def add(self, kind: str, problem: Problem) -> None:
+        """Keep the problem, or count it if there are enough of its kind."""
+        self._seen[kind] += 1
+        if self._seen[kind] <= self._most:
+            self.problems.append(problem)
+
+    def count_rest(self) -> None:
+        """Say once for each kind how many were left unsaid."""
+        for kind, seen in self._seen.items():
+            if seen > self._most:
+                detail = f"{kind}: {seen - self._most} more, of {seen}"
+                self.problems.append(Problem(severity="warning", detail=detail))
+
+
 _LONGEST_NAME = 40
 
 
@@ -36,10 +58,11 @@ def shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def listed(names: Collection[str], *, most: int = 5) -> str:
-    """The first of some names that a file chose, and how many more there are."""
+def listed(things: Iterable[object], *, most: int = 12) -> str:
+    """The first of some things, and how many more there are."""
+    names = [str(thing) for thing in things]
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(shortened, islice(names, most))) + more
+    return ", ".join(map(shortened, names[:most])) + more
 
 
 def finite_float32(values: npt.NDArray[Any], columns: Sequence[str], *, file: str | None) -> FloatArray:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 from pskd_core.config import (
     Distill,
@@ -17,13 +17,12 @@ from pskd_core.config import (
     ValidationSubjects,
     ValidationTrials,
 )
-from pskd_core.data.columnar import DatasetInfo, RecordingMeta
+from pskd_core.data.columnar import DatasetInfo, RecordingMeta, SplitBy
 from pskd_core.errors import ProtocolError, SpecError
 
 # Batch-norm has no variance to estimate from a single one.
 FEWEST_SAMPLES = 2
 
-By = Literal["subject", "trial"]
 Indices = tuple[int, ...]
 Recordings = Sequence[RecordingMeta]
 
@@ -42,9 +41,9 @@ def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tupl
     """The folds of a job, in the order in which they run.
 
     A protocol gives one fold `all`, or one `loso:<subject>` for each subject. `inner_loso` puts in its place one
-    `inner:<subject>` for each training subject (`inner:trial<last>` if the dataset splits by trial), which tests
-    nothing, and, if there is a test part, a `refit` that trains on all of them and validates nothing; under `loso`
-    their names nest, as in `loso:3/inner:1`.
+    `inner:<subject>` for each training subject (`inner:trial<last>`, `inner:camera<last>` … if the dataset splits by
+    something else), which tests nothing, and, if there is a test part, a `refit` that trains on all of them and
+    validates nothing; under `loso` their names nest, as in `loso:3/inner:1`.
 
     Every part is decided by the student's inputs alone, so that adding a teacher never changes what the student learns
     from and is tested on; a teacher that some training recordings lack the streams of learns from, and guides, the
@@ -98,7 +97,7 @@ def _outer_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> li
 
 
 def _outer_fold(
-    name: str, spec: JobSpec, recordings: Recordings, *, by: By, train: Iterable[str], test: Iterable[str]
+    name: str, spec: JobSpec, recordings: Recordings, *, by: SplitBy, train: Iterable[str], test: Iterable[str]
 ) -> Fold:
     if both := sorted(set(train) & set(test), key=natural_key):
         raise ProtocolError(f"{by} {', '.join(both)} would both train and test")
@@ -126,12 +125,12 @@ def _with_validation(spec: JobSpec, info: DatasetInfo, recordings: Recordings, o
 
 def _inner_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings, outer: Fold) -> list[Fold]:
     prefix = "" if outer.name == "all" else f"{outer.name}/"
-    by: By = "subject"
+    by: SplitBy = "subject"
     held_out = {subject: subject for subject in _values(recordings, "subject", outer.train)}
-    if isinstance(spec.protocol, NamedProtocol) and info.protocols[spec.protocol.name].by == "trial":
+    if isinstance(spec.protocol, NamedProtocol) and (own := info.protocols[spec.protocol.name].by) != "subject":
         # Subjects stand on both sides of such a protocol; the last training trial stands for an unseen one.
-        by, last = "trial", _values(recordings, "trial", outer.train)[-1]
-        held_out = {f"trial{last}": last}
+        by, last = own, _values(recordings, own, outer.train)[-1]
+        held_out = {f"{by}{last}": last}
     folds = [
         replace(_hold_out(recordings, outer, by, [value]), name=f"{prefix}inner:{name}", test=())
         for name, value in held_out.items()
@@ -139,12 +138,12 @@ def _inner_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings, outer
     return [*folds, replace(outer, name=f"{prefix}refit")] if outer.test else folds
 
 
-def _hold_out(recordings: Recordings, outer: Fold, by: By, values: Iterable[str]) -> Fold:
+def _hold_out(recordings: Recordings, outer: Fold, by: SplitBy, values: Iterable[str]) -> Fold:
     validation = _matching(recordings, by, outer.train, values)
     return replace(outer, train=tuple(sorted(set(outer.train) - set(validation))), validation=validation)
 
 
-def _check_in_training(recordings: Recordings, outer: Fold, by: By, values: Iterable[str]) -> None:
+def _check_in_training(recordings: Recordings, outer: Fold, by: SplitBy, values: Iterable[str]) -> None:
     there = _values(recordings, by, outer.train)
     if outside := [value for value in values if value not in there]:
         raise SpecError(
@@ -154,8 +153,8 @@ def _check_in_training(recordings: Recordings, outer: Fold, by: By, values: Iter
         )
 
 
-def _select(recordings: Recordings, by: By, values: Iterable[str], *, needed: Sequence[str]) -> Indices:
-    """Every recording of the named subjects or trials that has the streams `needed`."""
+def _select(recordings: Recordings, by: SplitBy, values: Iterable[str], *, needed: Sequence[str]) -> Indices:
+    """Every recording of the named subjects, trials … that has the streams `needed`."""
     usable, wanted = complete(recordings, range(len(recordings)), needed), set(values)
     there = _values(recordings, by, usable)
     if absent := sorted(wanted.difference(there), key=natural_key):
@@ -167,13 +166,14 @@ def _select(recordings: Recordings, by: By, values: Iterable[str], *, needed: Se
     return _matching(recordings, by, usable, wanted)
 
 
-def _matching(recordings: Recordings, by: By, indices: Indices, values: Iterable[str]) -> Indices:
+def _matching(recordings: Recordings, by: SplitBy, indices: Indices, values: Iterable[str]) -> Indices:
     wanted = set(values)
     return tuple(index for index in indices if getattr(recordings[index], by) in wanted)
 
 
-def _values(recordings: Recordings, by: By, indices: Indices) -> list[str]:
-    return sorted({getattr(recordings[index], by) for index in indices}, key=natural_key)
+def _values(recordings: Recordings, by: SplitBy, indices: Indices) -> list[str]:
+    stated = {getattr(recordings[index], by) for index in indices} - {None}
+    return sorted(stated, key=natural_key)
 
 
 def _check_names(spec: JobSpec, info: DatasetInfo) -> None:

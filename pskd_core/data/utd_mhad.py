@@ -158,16 +158,13 @@ def _missing(inertial: Collection[Trial], skeleton: Collection[Trial]) -> Iterat
         detail = f"no trial of subjects {', '.join(map(str, sorted(subjects)))}"
         yield Problem(severity="warning", detail=detail)
     if single := {trial for trial in absent if trial.subject not in subjects}:
-        yield Problem(severity="warning", detail=f"missing: {_listed(single)}")
+        yield Problem(severity="warning", detail=f"missing: {listed(sorted(single))}")
     if alone := {*inertial} - {*skeleton}:
-        yield Problem(severity="warning", detail=f"without skeleton, kept for the sensors alone: {_listed(alone)}")
+        yield Problem(
+            severity="warning", detail=f"without skeleton, kept for the sensors alone: {listed(sorted(alone))}"
+        )
     if alone := {*skeleton} - {*inertial}:
-        yield Problem(severity="error", detail=f"without inertial file, left out: {_listed(alone)}")
-
-
-def _listed(trials: Collection[Trial], most: int = _MOST_NAMED) -> str:
-    more = f" and {len(trials) - most} more" if len(trials) > most else ""
-    return ", ".join(map(str, sorted(trials)[:most])) + more
+        yield Problem(severity="error", detail=f"without inertial file, left out: {listed(sorted(alone))}")
 
 
 def _recordings(

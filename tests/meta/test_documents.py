@@ -55,9 +55,10 @@ def test_make_targets_in_documents_exist() -> None:
     assert set(re.findall(r'"make ([a-z]+)', MAKEFILE)) == TARGETS - {"help", "lint", "unit"}
 
 
-def test_pskd_commands_in_readme_exist() -> None:
-    """The command line knows what README shows of it."""
-    shown = re.findall(r"^\$ pskd (.+)$", README, flags=re.MULTILINE)
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "own-data.md"], ids=lambda path: path.name)
+def test_pskd_commands_in_documents_exist(document: Path) -> None:
+    """The command line knows what is shown of it."""
+    shown = re.findall(r"^\$ pskd (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(shown) >= 5
     for line in shown:
         command: Any = get_command(app)
@@ -72,6 +73,13 @@ def test_readme_spec_is_valid() -> None:
     """The spec that README shows can be submitted as it stands."""
     shown = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     assert [parse_spec(yaml.safe_load(text)).dataset for text in shown] == ["utd"]
+
+
+def test_tutorial_spec_is_valid() -> None:
+    """So can the one with which the tutorial trains on one's own data."""
+    text = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert [parse_spec(yaml.safe_load(each)).dataset for each in shown] == ["mine"]
 
 
 def test_changelog_describes_this_version() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,12 @@ def test_a_description_must_hold_together() -> None:
         DatasetInfo(name="made", layout="made", classes=("still",), streams=streams)
     with pytest.raises(ValidationError, match="joint 3 is named, but there are 3 joints"):
         SkeletonInfo(joints=SKELETON.joints, bones=((3, 0),), centre=0)
+
+
+def test_session_scene_and_camera_are_kept_where_stated(tmp_path: Path) -> None:
+    """They come back as written; where nobody states them `dataset.json` does not mention them, so digests stay."""
+    stated = replace(recording(1), session="2", scene="kitchen", camera="3")
+    meta, plain = write_dataset(tmp_path / "data", INFO, [stated, recording(2)]).recordings
+    assert (meta.session, meta.scene, meta.camera) == ("2", "kitchen", "3")
+    assert (plain.session, plain.scene, plain.camera) == (None, None, None)
+    assert (tmp_path / "data" / "dataset.json").read_text().count("scene") == 1

@@ -158,6 +158,19 @@ def test_inner_loso_of_a_trial_protocol_holds_out_the_last_training_trial() -> N
     assert values(utd(), folds[0].validation, "trial") == {"2"}
 
 
+@pytest.mark.parametrize("by", ["session", "scene", "camera"])
+def test_a_protocol_may_split_by_what_else_a_recording_says(by: str) -> None:
+    """Sessions, scenes and cameras split as trials do; a recording that does not say its own is on neither side."""
+    split = NamedSplit.model_validate({"by": by, "train": ["1", "2", "3"], "test": ["4"]})
+    described = info().model_copy(update={"protocols": {f"cross_{by}": split}})
+    stated = [meta.model_copy(update={by: meta.trial}) for meta in utd()]
+    unstated = [recording("1", 0, "1")]
+    asked = spec(protocol={"kind": "named", "name": f"cross_{by}"}, validation={"kind": "inner_loso"})
+    folds = plan_folds(asked, described, [*stated, *unstated])
+    assert sizes(folds) == {f"inner:{by}3": (432, 216, 0), "refit": (648, 0, 213)}
+    assert len(stated) not in {index for fold in folds for index in fold.train + fold.validation + fold.test}
+
+
 def test_inner_folds_nest_in_loso() -> None:
     """Under `loso` each outer fold has its own inner folds, which never see the outer test subject."""
     folds = plan(protocol={"kind": "loso", "subjects": ["1", "2", "3"]}, validation={"kind": "inner_loso"})

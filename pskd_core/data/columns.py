@@ -1,0 +1,221 @@
+"""Named columns of numbers from whatever holds them: CSV, `.npy`, `.npz` or Parquet; the content tells which."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from pskd_core.data.arrays import parse_npy, parse_npz
+from pskd_core.data.numbers import decoded
+from pskd_core.data.series import Array
+from pskd_core.errors import DataError
+
+TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_HOLES = {"", "nan", "na", "n/a", "null", "none", "-"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Columns as they stand; NaN where a field is empty."""
+
+    values: Array  # (n, columns)
+    time_s: Array | None  # (n,), finite
+    first_row: int  # of the file, from 1
+
+
+def read_columns(
+    data: bytes, columns: Sequence[str], *, file: str, time: str | None = None, time_unit: TimeUnit = "s"
+) -> Table:
+    """Read the columns of these names, and the time if its column is named.
+
+    Text and Parquet have names (capitals do not matter); text without a header, and arrays, hold the columns in order,
+    the time before them. An `.npz` may keep the time in an array `time` of its own; an array of more than two axes is
+    taken as (rows, everything else).
+
+    Raises:
+        DataError: a column is not there, or a field is no number; names row (from 1) and column.
+    """
+    if data.startswith(b"\x93NUMPY"):
+        return _from_array(parse_npy(data, file), columns, file, time, time_unit)
+    if data.startswith(b"PK\x03\x04"):
+        return _from_npz(data, columns, file, time, time_unit)
+    if data.startswith(b"PAR1"):
+        return _from_parquet(data, columns, file, time, time_unit)
+    return _from_text(decoded(data), columns, file, time, time_unit)
+
+
+# --- Text ---------------------------------------------------------------------------------------------------------
+
+
+def _from_text(text: str, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit) -> Table:
+    if "\0" in text[:4096]:
+        raise DataError("neither CSV nor .npy, .npz or Parquet", file=file)
+    first = text.lstrip("\n").split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+    except csv.Error as broken:
+        raise DataError(f"not a CSV file ({broken})", file=file, row=reader.line_num) from broken
+    if not rows:
+        raise DataError("the file is empty", file=file)
+    wanted = [time, *columns] if time is not None else list(columns)
+    if any(map(_is_number, rows[0][1])):
+        places = list(range(len(wanted)))
+        if (held := len(rows[0][1])) != len(wanted):
+            detail = f"{held} columns without a header; {', '.join(wanted[:8])} were expected in this order"
+            raise DataError(detail, file=file, row=rows[0][0])
+    else:
+        places = _places(rows.pop(0)[1], wanted, file)
+        if not rows:
+            raise DataError("a header and no row", file=file)
+    shift = 0 if time is None else 1
+    values = np.empty((len(rows), len(columns)))
+    for index, name in enumerate(columns):
+        values[:, index] = _column(rows, places[index + shift], name, file, _number)
+    time_s = None
+    if time is not None:
+        parse = _iso if time_unit == "iso" else _number
+        time_s = _seconds(_column(rows, places[0], time, file, parse), time_unit, time, file, rows[0][0])
+    return Table(values, time_s, rows[0][0])
+
+
+def _places(header: Sequence[str], wanted: Sequence[str], file: str) -> list[int]:
+    found = [_plain(name) for name in header]
+    places = []
+    for name in wanted:
+        if found.count(_plain(name)) != 1:
+            said = "stands there twice" if _plain(name) in found else "is not there"
+            names = ", ".join(name.strip() for name in header)[:300]
+            raise DataError(f"column {name} {said}; it has {names}", file=file, row=1, column=name)
+        places.append(found.index(_plain(name)))
+    return places
+
+
+def _plain(name: str) -> str:
+    """`Head_X`, `head.x` and `head x` are one name."""
+    return re.sub(r"[\s._-]+", ".", name.strip().lower())
+
+
+def _column(
+    rows: Sequence[tuple[int, Sequence[str]]], place: int, name: str, file: str, parse: Callable[[str], float]
+) -> Array:
+    try:
+        return np.array([parse(row[place]) for _, row in rows], np.float64)
+    except (ValueError, IndexError):
+        number, detail = next(fault for row in rows if (fault := _fault(row, place, parse)))
+        raise DataError(detail, file=file, row=number, column=name) from None
+
+
+def _fault(row: tuple[int, Sequence[str]], place: int, parse: Callable[[str], float]) -> tuple[int, str] | None:
+    number, fields = row
+    if place >= len(fields):
+        return number, f"{len(fields)} fields; a value is missing"
+    try:
+        parse(fields[place])
+    except ValueError:
+        return number, f"{fields[place].strip()[:40]!r} cannot be read"
+    return None
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        if word.strip().lower() in _HOLES:
+            return np.nan
+        raise
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return bool(re.match(r"\d{4}-\d\d-\d\d[T ]", word.strip()))
+    return True
+
+
+def _iso(word: str) -> float:
+    """Seconds from the epoch; a time without an offset is taken as UTC."""
+    moment = datetime.fromisoformat(word.strip())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+# --- Arrays -------------------------------------------------------------------------------------------------------
+
+
+def _from_array(
+    array: Any, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit, own_time: Any = None
+) -> Table:
+    flat = array.reshape(len(array), -1).astype(np.float64) if array.ndim >= 2 else array
+    width = len(columns) + (1 if time is not None and own_time is None else 0)
+    if array.ndim < 2 or flat.shape[1] != width or not len(flat):
+        also = ", the time first" if width > len(columns) else ""
+        detail = f"an array of shape {array.shape}; {width} columns a row were expected{also}"
+        raise DataError(detail, file=file)
+    if time is None:
+        return Table(flat, None, 1)
+    times = flat[:, 0] if own_time is None else np.asarray(own_time, np.float64).reshape(-1)
+    if len(times) != len(flat):
+        raise DataError(f"{len(times)} times for {len(flat)} rows", file=file, column=time)
+    return Table(flat[:, width - len(columns) :], _seconds(times, time_unit, time, file, 1), 1)
+
+
+def _from_npz(data: bytes, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit) -> Table:
+    arrays = parse_npz(data, file)
+    own_time = arrays.pop(time or "time", None)
+    if "values" in arrays:
+        arrays = {"values": arrays["values"]}
+    if len(arrays) != 1:
+        held = ", ".join(arrays) or "none"
+        raise DataError(f"one array, or one called `values`, was expected; it has {held}", file=file)
+    return _from_array(next(iter(arrays.values())), columns, file, time, time_unit, own_time)
+
+
+def _from_parquet(data: bytes, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit) -> Table:
+    try:
+        from pyarrow import ArrowException, BufferReader, parquet  # noqa: PLC0415 (an optional dependency)
+    except ImportError as missing:
+        detail = "Parquet needs pyarrow: `pip install 'pskd[parquet]'`, or store CSV, .npy or .npz"
+        raise DataError(detail, file=file) from missing
+    try:
+        held = parquet.ParquetFile(BufferReader(data))
+        header = held.schema_arrow.names
+        wanted = [time, *columns] if time is not None else list(columns)
+        names = [header[place] for place in _places(header, wanted, file)]
+        table = held.read(columns=names)
+    except (ArrowException, OSError) as broken:
+        raise DataError(f"a damaged Parquet file ({broken})", file=file) from broken
+    if not table.num_rows:
+        raise DataError("it holds no row", file=file)
+    arrays = [
+        _parquet_column(table.column(name), name, file, is_time=name == names[0] and time is not None) for name in names
+    ]
+    values = np.stack(arrays[-len(columns) :], axis=1)
+    time_s = None
+    if time is not None:
+        # A column of the type timestamp says its own unit.
+        own: TimeUnit = "s" if str(table.column(names[0]).type).startswith("timestamp") else time_unit
+        time_s = _seconds(arrays[0], own, time, file, 1)
+    return Table(values, time_s, 1)
+
+
+def _parquet_column(column: Any, name: str, file: str, *, is_time: bool) -> Array:
+    if is_time and str(column.type).startswith("timestamp"):
+        return np.asarray(column.to_numpy(), "datetime64[ns]").astype(np.int64) / 1e9
+    try:
+        return np.asarray(column.to_numpy(), np.float64)
+    except (ValueError, TypeError) as broken:
+        raise DataError(f"it holds {column.type}, no numbers", file=file, column=name) from broken
+
+
+def _seconds(times: Array, unit: TimeUnit, name: str, file: str, first_row: int) -> Array:
+    if not (finite := np.isfinite(times)).all():
+        row = first_row + int(np.flatnonzero(~finite)[0])
+        raise DataError("a time is missing or not finite", file=file, row=row, column=name)
+    return times * _SECONDS.get(unit, 1.0)
