@@ -38,8 +38,9 @@ class Supervisor:
 
     def __init__(self, lease: Lease, link: Link, stopping: threading.Event) -> None:
         self._lease, self._link, self._stopping = lease, link, stopping
-        now = time.monotonic()
-        self._beats, self._alive_at, self._renewed_at = link.beats, now, now
+        self._beats, self._alive_at = link.beats, time.monotonic()
+        # When the claim was asked for: if the child was slow to start, the first renewal is due at once.
+        self._renewed_at = self._alive_at + link.lease_left_s - lease.patience.lease_s
         self._wanted = Wanted.RUN
         self._asked, self._ending, self._deadline = Stop.NO, Ending.BY_ITSELF, math.inf
         self._database_answers = True

@@ -63,12 +63,10 @@ def test_children_start_with_everything_heavy_imported(context: ForkServerContex
     child.start()
     child.join(120)
     assert child.exitcode == LOADED
-    started_at = time.monotonic()
     child = context.Process(target=say_what_is_loaded, args=(("mlflow",),))
     child.start()
     child.join(120)
     assert child.exitcode == MISSING  # 190 MB that no run needs; and the answer can be no
-    assert time.monotonic() - started_at < 2  # importing torch alone takes longer
 
 
 def test_the_supervisor_is_small() -> None:

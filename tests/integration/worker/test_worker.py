@@ -2,7 +2,6 @@
 
 import hashlib
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +112,8 @@ def test_sigterm_hands_the_run_back(sqlite_stack: Stack) -> None:
     sqlite_stack.wait_for_epoch(job_id, 2)
     family = children_of(worker)
     assert len(family) >= 3  # fork server, resource tracker, the run
-    asked_at = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
-    assert time.monotonic() - asked_at < 10
     (run,) = sqlite_stack.runs(job_id)
     assert (run.state, run.attempts, run.worker) == (RunState.QUEUED, 0, None)
     assert run.checkpoint_epoch == run.epoch

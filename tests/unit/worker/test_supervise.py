@@ -97,6 +97,14 @@ def test_the_lease_is_renewed_every_third_of_its_length(
     assert link.lease_left_s == pytest.approx(29)
 
 
+def test_a_slow_start_is_followed_by_a_renewal(lease: HeldLease, link: Link, clock: Clock) -> None:
+    """The lease counts from the claim, not from the moment at which the child runs."""
+    clock.advance(12)
+    supervisor = Supervisor(lease, link, threading.Event())
+    assert supervisor.look() is None
+    assert lease.calls == ["renew"]
+
+
 def test_a_child_without_steps_is_given_up(supervisor: Supervisor, link: Link, clock: Clock) -> None:
     """Steps keep a run alive; once they stop for the time-out, so do the renewals, and the child is ended."""
     for _ in range(7):
