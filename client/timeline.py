@@ -18,7 +18,7 @@ def print_timeline(console: Console, title: str, answer: Classification) -> None
     """The label, the strip of segments, the most likely classes, what was understood and what is doubtful."""
     top = next(iter(answer.probabilities.values()))
     console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}"))
-    if console.is_terminal:
+    if console.is_terminal and not console.no_color:  # the strip tells labels apart by colour
         console.print(Text("  ").append(_strip(answer.segments)))
     for line in _segment_lines(answer.segments[:_MOST_SEGMENTS]):
         console.print(line, markup=False)

@@ -28,6 +28,7 @@ CLASSES = (
     "sit_stand", "sit_down", "stand_up",
 )  # fmt: skip
 
+_MOST_NAMED = 12  # trials that one finding names
 _RATE_HZ = 30.0  # the sensors deliver 31 Hz at uneven times; one grid with the skeleton's frames loses nothing
 _PLACES = {
     1: ("accelerometer", "left_wrist"),
@@ -111,18 +112,21 @@ def _missing(copy: _Copy) -> Iterator[Problem]:
     if subjects:
         yield Problem(severity="warning", detail=f"no trial of subjects {', '.join(map(str, subjects))}")
     if single := {trial for trial in whole - present - skeletons if trial.subject not in subjects}:
-        yield Problem(severity="warning", detail=f"missing: {listed(sorted(single))}")
+        yield Problem(severity="warning", detail=f"missing: {listed(sorted(single), most=_MOST_NAMED)}")
     for number, (name, _) in _PLACES.items():
         if lacking := present - copy.sensors.get(number, {}).keys():
-            yield Problem(severity="warning", detail=f"without {name}: {listed(sorted(lacking))}")
+            yield Problem(severity="warning", detail=f"without {name}: {listed(sorted(lacking), most=_MOST_NAMED)}")
     if not skeletons:
         yield Problem(severity="warning", detail="no skeleton: students can be trained, teachers cannot")
     elif alone := present - skeletons:
         yield Problem(
-            severity="warning", detail=f"without skeleton, kept for the sensors alone: {listed(sorted(alone))}"
+            severity="warning",
+            detail=f"without skeleton, kept for the sensors alone: {listed(sorted(alone), most=_MOST_NAMED)}",
         )
     if alone := skeletons - present:
-        yield Problem(severity="error", detail=f"without any accelerometer, left out: {listed(sorted(alone))}")
+        yield Problem(
+            severity="error", detail=f"without any accelerometer, left out: {listed(sorted(alone), most=_MOST_NAMED)}"
+        )
 
 
 def _recordings(copy: _Copy, problems: list[Problem]) -> Iterator[Recording]:

@@ -100,7 +100,7 @@ def _read(files: SourceFiles) -> Opened:
         return read_berkeley_mhad(files)
     if is_mmact(files):
         return read_mmact(files)
-    names = listed(files.names, most=5) or "nothing"
+    names = listed(files.names) or "nothing"
     raise DataError(
         "no known layout; looked for UTD-MHAD (files such as Inertial/a1_s1_t1_inertial.mat and "
         "Skeleton/a1_s1_t1_skeleton.mat, in any folder), Berkeley-MHAD (acc_h01_s01_a01_r01.txt), MMAct "

@@ -125,7 +125,7 @@ def _read_list(job: _Import, folder: str) -> list[_Row]:
         raise DataError(f"more than {_MOST_RECORDINGS} recordings", file=job.list_file)
     named = {path for row in rows for path in row.paths.values()}
     if unnamed := sorted(names - named - {job.list_file, posixpath.join(folder, _MANIFEST)}):
-        detail = f"in no usable row of {_LIST}: {listed(unnamed, most=5)}"
+        detail = f"in no usable row of {_LIST}: {listed(unnamed)}"
         job.findings.add("files without a row", Problem(severity="info", detail=detail))
     return rows
 

@@ -58,7 +58,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def listed(things: Iterable[object], *, most: int = 12) -> str:
+def listed(things: Iterable[object], *, most: int = 5) -> str:
     """The first of some things, and how many more there are."""
     names = [str(thing) for thing in things]
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -158,13 +158,16 @@ def _missing(inertial: Collection[Trial], skeleton: Collection[Trial]) -> Iterat
         detail = f"no trial of subjects {', '.join(map(str, sorted(subjects)))}"
         yield Problem(severity="warning", detail=detail)
     if single := {trial for trial in absent if trial.subject not in subjects}:
-        yield Problem(severity="warning", detail=f"missing: {listed(sorted(single))}")
+        yield Problem(severity="warning", detail=f"missing: {listed(sorted(single), most=_MOST_NAMED)}")
     if alone := {*inertial} - {*skeleton}:
         yield Problem(
-            severity="warning", detail=f"without skeleton, kept for the sensors alone: {listed(sorted(alone))}"
+            severity="warning",
+            detail=f"without skeleton, kept for the sensors alone: {listed(sorted(alone), most=_MOST_NAMED)}",
         )
     if alone := {*skeleton} - {*inertial}:
-        yield Problem(severity="error", detail=f"without inertial file, left out: {listed(sorted(alone))}")
+        yield Problem(
+            severity="error", detail=f"without inertial file, left out: {listed(sorted(alone), most=_MOST_NAMED)}"
+        )
 
 
 def _recordings(

@@ -29,9 +29,10 @@ ANSWER = Classification.model_validate(
 )  # fmt: skip
 
 
-def printed(*, terminal: bool) -> str:
+def printed(*, terminal: bool, colour: bool = True) -> str:
     sink = io.StringIO()
-    print_timeline(Console(file=sink, force_terminal=terminal, width=100, highlight=False), "walk.csv", ANSWER)
+    console = Console(file=sink, force_terminal=terminal, no_color=not colour, width=100, highlight=False)
+    print_timeline(console, "walk.csv", ANSWER)
     return sink.getvalue()
 
 
@@ -56,3 +57,4 @@ def test_strip_is_to_scale() -> None:
     assert strip.count("█") == 60
     assert "█" * 45 in strip
     assert "█" * 46 not in strip
+    assert "█" not in printed(terminal=True, colour=False)  # it tells labels apart by colour alone

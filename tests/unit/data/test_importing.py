@@ -97,7 +97,7 @@ def test_a_message_names_few_files_and_shortly(tmp_path: Path) -> None:
         (tmp_path / "folder" / f"{number}{'x' * 200}.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"found 7 files: .* and 2 more") as refused:
         import_dataset(tmp_path / "folder", tmp_path / "data", label="UTD.zip")
-    assert len(str(refused.value)) < 500
+    assert "x" * 41 not in str(refused.value)
 
 
 def test_a_partial_copy_can_be_trained_on(tmp_path: Path) -> None:
