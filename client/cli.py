@@ -72,9 +72,9 @@ def up(
         Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")
     ] = None,
     host: Annotated[str, typer.Option(envvar="PSKD_HOST", help="Address the service listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PSKD_PORT", help="0: any free port.")] = 8750,
+    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = 8750,
     mlflow_port: Annotated[
-        int, typer.Option(envvar="PSKD_MLFLOW_PORT", help="Another free port if it is taken.")
+        int, typer.Option(envvar="PSKD_MLFLOW_PORT", min=0, max=65535, help="Another free port if it is taken.")
     ] = 8751,
     runs_at_once: Annotated[
         int | None, typer.Option(min=1, envvar="PSKD_RUNS_AT_ONCE", help="Default: processor cores.")
@@ -192,12 +192,13 @@ def submit(
     """Start a job: a spec file, or a preset, with single fields laid over it."""
     if spec is None and preset is None:
         raise typer.BadParameter("give a SPEC.yaml or --preset NAME")
-    named = [f"dataset={dataset}"] if dataset is not None else []
-    named += [f"seeds=[{seeds}]"] if seeds is not None else []
+    named = [f"seeds=[{seeds}]"] if seeds is not None else []
     try:
         body = read_spec(spec, preset=preset, settings=[*named, *(settings or [])])
     except BadSpecFile as error:
         raise typer.BadParameter(str(error)) from error
+    if dataset is not None:  # a name, never a value to be parsed
+        body["dataset"] = dataset
     with _service(ctx) as service:
         if dry_run:
             _print_estimate(service.estimate(body), as_json=as_json)

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     console = output.stdout()
     console.print(f"\nEverything has stopped after {output.lasting(time.monotonic() - began)}.")
-    console.print(f"To look around in what it made: pskd up --home {_HOME}")
+    command = os.path.relpath(Path(sys.executable).with_name("pskd"))
+    console.print(f"To look around in what it made: {command} up --home {_HOME}", soft_wrap=True)
     return 0
 
 

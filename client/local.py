@@ -123,6 +123,8 @@ class _Stack:
             "PSKD_ALLOW_PATH_IMPORT": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUNBUFFERED": "1",
+            # The parts talk over loopback, which no proxy reaches.
+            **{name: _without_proxy(os.environ.get(name, "")) for name in ("no_proxy", "NO_PROXY")},
         }
 
     def _start(self, *parts: Part) -> None:
@@ -261,3 +263,7 @@ def _answers(url: str) -> bool:
 
 def _failed(what: str, code: int, log: Path) -> StackError:
     return StackError(f"the {what} {how_it_ended(code)}:\n{last_lines(log)}", f"its whole log is {log}")
+
+
+def _without_proxy(hosts: str) -> str:
+    return ",".join(filter(None, [hosts, "127.0.0.1", "localhost", "::1"]))

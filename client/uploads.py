@@ -19,7 +19,7 @@ def as_zip(source: Path) -> Iterator[BinaryIO]:
             yield file
         return
     with tempfile.TemporaryFile() as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
             for member in sorted(path for path in source.rglob("*") if path.is_file()):
                 archive.write(member, member.relative_to(source))
         yield file

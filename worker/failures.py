@@ -1,7 +1,7 @@
 """Which errors end a piece of work, and with what cause; the others may pass, and a later attempt goes on."""
 
 from safetensors import SafetensorError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pskd_core.errors import DataError, NonFiniteLossError, SpecError
 from store.errors import ObjectDamaged, ObjectMissing
@@ -22,7 +22,7 @@ def cause_of(error: Exception) -> FailureCause | None:
             return FailureCause.DATA
         case MemoryError() | RuntimeError() if _out_of_memory(error):
             return FailureCause.OUT_OF_MEMORY
-        case OSError() | SQLAlchemyError() | SafetensorError() | ObjectMissing() | ObjectDamaged():
+        case OSError() | OperationalError() | InterfaceError() | SafetensorError() | ObjectMissing() | ObjectDamaged():
             return None
         case _:
             return FailureCause.INTERNAL

@@ -55,7 +55,9 @@ def install(app: Celery, worker: Worker) -> None:
 
 
 def do_run(worker: Worker) -> bool:
-    """Claim a run and see it through; false if there is none."""
+    """Claim a run and see it through; false if there is none, or the worker stops."""
+    if worker.stopping.is_set():
+        return False
     settings, link = worker.settings, _new_link(worker)
     with worker.database.write() as session:
         claimed = runs.claim_next(session, worker=worker.name, lease_s=settings.lease_s, device=settings.device)
@@ -65,11 +67,13 @@ def do_run(worker: Worker) -> bool:
         return False
     logger.info("%s: attempt %d of seed %d, fold %s", claimed.run_id, claimed.attempts, claimed.seed, claimed.fold)
     _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed)
-    return not worker.stopping.is_set()
+    return True
 
 
 def do_import(worker: Worker) -> bool:
-    """Claim an import and see it through; false if there is none."""
+    """Claim an import and see it through; false if there is none, or the worker stops."""
+    if worker.stopping.is_set():
+        return False
     settings, link = worker.settings, _new_link(worker)
     with worker.database.write() as session:
         claimed = datasets.claim_import(session, worker=worker.name, lease_s=settings.lease_s)
@@ -77,7 +81,7 @@ def do_import(worker: Worker) -> bool:
         return False
     logger.info("%s: attempt %d to import %r", claimed.dataset_id, claimed.attempts, claimed.name)
     _supervise(worker, ImportLease(worker.database, settings, claimed.claim), link, import_child, claimed)
-    return not worker.stopping.is_set()
+    return True
 
 
 def _new_link(worker: Worker) -> Link:

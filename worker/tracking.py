@@ -25,7 +25,7 @@ os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from store import outbox, registry, runs
@@ -152,16 +152,18 @@ class Tracker:
 
     def _log_state(self, tracking_id: str, facts: Facts, state: RunState) -> None:
         run = facts.run
-        if state is RunState.SUCCEEDED:
-            self._log_outcome(tracking_id, facts)
-        if state is RunState.FAILED:
-            self._client.set_tag(tracking_id, "pskd.cause", run.cause)
-            self._client.set_tag(tracking_id, "pskd.detail", run.detail)
-        if state in ENDED_RUN:
-            ended_at = _milliseconds(run.finished_at) if run.finished_at else None
-            self._client.set_terminated(tracking_id, _STATUS[state], end_time=ended_at)
-        else:
-            self._client.update_run(tracking_id, status=_STATUS[state])
+        try:
+            if state is RunState.SUCCEEDED:
+                self._log_outcome(tracking_id, facts)
+            if state is RunState.FAILED:
+                self._client.set_tag(tracking_id, "pskd.cause", run.cause)
+                self._client.set_tag(tracking_id, "pskd.detail", run.detail)
+        finally:  # a report that is refused must not leave the run going on for ever
+            if state in ENDED_RUN:
+                ended_at = _milliseconds(run.finished_at) if run.finished_at else None
+                self._client.set_terminated(tracking_id, _STATUS[state], end_time=ended_at)
+            else:
+                self._client.update_run(tracking_id, status=_STATUS[state])
 
     def _log_outcome(self, tracking_id: str, facts: Facts) -> None:
         run, report = facts.run, facts.run.report or {}
@@ -202,7 +204,7 @@ def _passes(error: Exception) -> bool:
     """Whether trying again later may help: servers, disks and permissions come back, refusals do not."""
     if isinstance(error, MlflowException):
         return error.get_http_status_code() not in _REFUSED  # type: ignore[no-untyped-call]  # MLflow's own is untyped
-    return isinstance(error, OSError | SQLAlchemyError)
+    return isinstance(error, OSError | OperationalError | InterfaceError)
 
 
 def flatten(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
