@@ -1,5 +1,7 @@
 """Sessions and times, on both databases."""
 
+import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,6 +14,21 @@ from store import datasets
 from store.base import db_now
 from store.engine import Database
 from store.models import Dataset, Outbox
+
+
+def test_a_new_file_waits_for_whoever_writes_to_it(tmp_path: Path) -> None:
+    """The first connection turns on the write-ahead log, which SQLite refuses at once while another process writes."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    end.start()
+    database = Database(f"sqlite:///{path}")
+    database.ping()
+    database.dispose()
+    end.join()
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
 
 
 def test_read_session_cannot_write(database: Database) -> None:
