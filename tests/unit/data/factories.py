@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import savemat
 
+from pskd_core.data.problems import Problem
+
 Array = npt.NDArray[np.float64]
 
 
@@ -37,3 +39,10 @@ def zipped(folder: Path, target: Path, *, inside: str = "") -> Path:
         for file in sorted(folder.rglob("*.*")):
             archive.write(file, f"{inside}{file.relative_to(folder)}")
     return target
+
+
+def about(problems: list[Problem], text: str) -> Problem:
+    """The first problem whose detail holds `text`; there must be one."""
+    found = [problem for problem in problems if text in problem.detail]
+    assert found, "\n".join(problem.detail for problem in problems)
+    return found[0]

@@ -14,7 +14,7 @@ from pskd_core.data.importing import import_dataset
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import open_source
 from tests.data_paths import real_data
-from tests.unit.data.factories import zipped
+from tests.unit.data.factories import about, zipped
 
 Array = npt.NDArray[np.float64]
 START = 1309539264.0  # Unix time
@@ -93,10 +93,6 @@ def read(root: Path) -> tuple[DatasetInfo, dict[str, Recording], list[Problem]]:
 
 def described(problems: list[Problem]) -> str:
     return "\n".join(f"{problem.severity}: {problem.detail}" for problem in problems)
-
-
-def about(problems: list[Problem], text: str) -> Problem:
-    return next(problem for problem in problems if text in problem.detail)
 
 
 def test_sensors_are_named_by_place_and_resampled_on_their_times(tmp_path: Path) -> None:

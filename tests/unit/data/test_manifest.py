@@ -16,7 +16,7 @@ from pskd_core.data.manifest import read_manifest
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import open_source
 from pskd_core.errors import DataError
-from tests.unit.data.factories import zipped
+from tests.unit.data.factories import about, zipped
 
 Array = npt.NDArray[np.float64]
 JOINTS = ("hip", "chest", "wrist")
@@ -53,12 +53,6 @@ def read(root: Path) -> tuple[DatasetInfo, dict[str, Recording], list[Problem]]:
         info, recordings, problems = read_manifest(files)
         by_id = {recording.id: recording for recording in recordings}
     return info, by_id, problems
-
-
-def about(problems: list[Problem], text: str) -> Problem:
-    found = [problem for problem in problems if text in problem.detail]
-    assert found, "\n".join(problem.detail for problem in problems)
-    return found[0]
 
 
 def with_sensor(**fields: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pskd_core.data.importing import import_dataset
 from pskd_core.data.mmact import CLASSES, read_mmact
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import open_source
-from tests.unit.data.factories import zipped
+from tests.unit.data.factories import about, zipped
 
 START = datetime(2019, 3, 7, 14, 59, 58)  # noqa: DTZ001 (files have no zone)
 
@@ -49,12 +49,6 @@ def read(root: Path) -> tuple[DatasetInfo, dict[str, Recording], list[Problem]]:
         info, recordings, problems = read_mmact(files)
         by_id = {recording.id: recording for recording in recordings}
     return info, by_id, problems
-
-
-def about(problems: list[Problem], text: str) -> Problem:
-    found = [problem for problem in problems if text in problem.detail]
-    assert found, "\n".join(problem.detail for problem in problems)
-    return found[0]
 
 
 WALK, SEEN = "subject1/scene2/session3/walking", "subject1/cam{}/scene2/session3/walking"
