@@ -13,7 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.answers import Dataset, DatasetSummary, Finding, JobSummary, LeaderboardRow, Model, Run, Statistic
+from client.answers import (
+    Dataset,
+    DatasetSummary,
+    Difference,
+    Finding,
+    JobSummary,
+    LeaderboardRow,
+    Model,
+    OverSubjects,
+    PublishedRow,
+    Run,
+    Statistic,
+)
 from client.errors import Refused
 
 A = TypeVar("A", bound=BaseModel)
@@ -21,7 +33,12 @@ A = TypeVar("A", bound=BaseModel)
 Columns = Mapping[str, Callable[[A], str]]
 
 _MOST_PROBLEMS = 10
-_NUMBERS = frozenset({"recordings", "seed", "accuracy", "macro-F1", "N", "seeds", "parameters", "version"})
+_NUMBERS = frozenset(
+    {
+        "recordings", "seed", "accuracy", "macro-F1", "F1", "N", "seeds", "parameters", "version", "A", "B", "A − B",
+        "only A right", "only B right", "p",
+    }
+)  # fmt: skip
 _STYLES = {
     "ready": "green", "succeeded": "green", "running": "cyan", "validating": "cyan", "retrying": "yellow",
     "pausing": "yellow", "paused": "yellow", "cancelling": "yellow", "cancelled": "yellow", "failed": "bold red",
@@ -56,6 +73,11 @@ def print_many(items: Iterable[A], columns: Columns[A], *, as_json: bool, empty:
         _write_json([item.model_dump(mode="json") for item in items], indent=1)
     else:
         print_table([[cell(item) for cell in columns.values()] for item in items], list(columns), empty=empty)
+
+
+def print_json_lists(lists: Mapping[str, Iterable[BaseModel]]) -> None:
+    """One JSON object of arrays, for kinds of rows that must not be mixed."""
+    _write_json({name: [item.model_dump(mode="json") for item in items] for name, items in lists.items()}, indent=1)
 
 
 def print_table(rows: Sequence[Sequence[str]], titles: Sequence[str], *, empty: str = "") -> None:
@@ -119,12 +141,29 @@ def per_cent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f} %"
 
 
+def short_id(row: LeaderboardRow) -> str:
+    """As much of a row's id as tells it from others; commands take it for the whole."""
+    return row.id[:12]
+
+
 def mean_and_sd(statistic: Statistic | None) -> str:
     """Mean ± standard deviation over seeds, in per cent."""
     if statistic is None:
         return "–"
     spread = "" if statistic.sd is None else f" ± {100 * statistic.sd:.1f}"
     return f"{100 * statistic.mean:.1f}{spread} %"
+
+
+def interval(found: Statistic | OverSubjects | None) -> str:
+    """A 95 % interval, in per cent."""
+    if found is None or found.low is None or found.high is None:
+        return "–"
+    return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def points(difference: Statistic) -> str:
+    """A difference of two fractions, in points of per cent."""
+    return f"{100 * difference.mean:+.1f}"
 
 
 def when(moment: datetime) -> str:
@@ -153,6 +192,24 @@ def _tested(run: Run, figure: str) -> float | None:
 def _model_tested(model: Model, figure: str) -> float | None:
     tested = (model.latest.metrics.get("test") or {}) if model.latest else {}
     return tested.get(figure)
+
+
+def _over_subjects(found: OverSubjects | None) -> str:
+    return interval(found) if found is None else f"{interval(found)} of {found.n}"
+
+
+def _paired(difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    return f"{points(difference)} {interval(difference)} over {difference.n_seeds}"
+
+
+def _cited(row: PublishedRow) -> str:
+    return row.method if row.citation is None else f"{row.method} [{row.citation}]"
+
+
+def _as_printed(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.2f} %"
 
 
 def _number(value: float | None) -> str:
@@ -184,14 +241,32 @@ RUNS: Columns[Run] = {
     "N": lambda run: _number(_tested(run, "n")),
 }
 LEADERBOARD: Columns[LeaderboardRow] = {
+    "row": short_id,
     "method": lambda row: row.method,
     "dataset": lambda row: row.dataset_name,
     "protocol": lambda row: row.protocol,
     "accuracy": lambda row: mean_and_sd(row.accuracy),
+    "95 % over seeds": lambda row: interval(row.accuracy),
+    "95 % over subjects": lambda row: _over_subjects(row.accuracy_over_subjects),
     "macro-F1": lambda row: mean_and_sd(row.macro_f1),
     "seeds": lambda row: str(row.n_seeds),
     "N": lambda row: _number(row.n_test),
     "parameters": lambda row: _number(row.parameters),
+}
+AGAINST: Columns[LeaderboardRow] = {
+    **LEADERBOARD,
+    "difference, 95 % over common seeds": lambda row: _paired(row.difference),
+}
+PUBLISHED: Columns[PublishedRow] = {
+    "table": lambda row: row.table,
+    "method": _cited,
+    "test input": lambda row: row.test_input,
+    "dataset": lambda row: row.dataset,
+    "protocol": lambda row: row.protocol,
+    "accuracy": lambda row: _as_printed(row.accuracy),
+    "F1": lambda row: _as_printed(row.f1),
+    "here": lambda row: row.here,
+    "note": lambda row: row.note or "",
 }
 MODELS: Columns[Model] = {
     "name": lambda model: model.name,
