@@ -94,7 +94,8 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
     The copies of a sample that several seeds judged are no independent samples: added up over R seeds, McNemar's
     counts would claim R times the evidence. So the test is made for each seed alone, and once over all seeds with
     every sample as one vote for the system that was right in more of them; a tie is no vote. That verdict holds for
-    the mean over these seeds and for further recordings of these subjects.
+    the mean over these seeds and for further recordings of these subjects. Samples that are copies of one another, as
+    a sensor's are where every camera has a recording, make it too sure.
 
     Args:
         a: by seed, its folds pooled.
