@@ -164,12 +164,10 @@ def resolve(session: Session, id_or_name: str, *, tenant: str = TENANT) -> Datas
 
 
 def layouts(session: Session, dataset: str, *, tenant: str = TENANT) -> set[str]:
-    """In which layout datasets of this id, name or content digest were imported."""
+    """In which layout the ready datasets of this id, name or content digest were imported."""
     named = or_(*(column == dataset for column in (Dataset.id, Dataset.name, Dataset.content_digest)))
-    reports = session.scalars(
-        select(Dataset.report).where(Dataset.tenant == tenant, named, Dataset.report.is_not(None))
-    )
-    return {report["layout"] for report in reports if report}
+    ready = (Dataset.tenant == tenant) & (Dataset.state == DatasetState.READY)
+    return {present(report)["layout"] for report in session.scalars(select(Dataset.report).where(ready, named))}
 
 
 def page(

@@ -256,7 +256,7 @@ class ConfigurationResult(Base):
     macro_f1: Mapped[float]
     n: Mapped[int]
     confusion: Mapped[list[Any]]  # rows are truth
-    subjects: Mapped[dict[str, Any] | None]  # [right, recordings] of each; version 0.1.0 did not store it
+    subjects: Mapped[dict[str, Any] | None]  # [right, recordings] of each; null if no report tells
 
     __table_args__ = (Index(None, "run_id"),)
 

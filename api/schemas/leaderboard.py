@@ -60,7 +60,7 @@ class LeaderboardRow(Out):
     n_test: int | None
     accuracy: Statistic | None
     accuracy_over_subjects: OverSubjects | None = Field(
-        description="null if a seed's result does not tell subjects apart, as those of version 0.1.0"
+        description="null if a seed's result does not tell subjects apart"
     )
     macro_f1: Statistic | None
     difference: Difference | None = Field(

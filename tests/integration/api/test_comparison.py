@@ -11,6 +11,7 @@ from pskd_core.published import published_rows
 from tests.integration.api.conftest import ON_BOTH
 from tests.integration.api.stored import Stored
 from tests.integration.api.test_conventions import problem
+from tests.stored import counted
 
 
 def wrong(truth: list[int], *places: int) -> list[int]:
@@ -156,6 +157,24 @@ def test_a_spreadsheet_has_published_rows_below_ours(service: TestClient, stored
     assert {row["n_seeds"] for row in published} == {""}
     mmact = next(row for row in published if row["dataset_name"] == "MMAct" and row["method"] == "PSKD")
     assert (mmact["accuracy_mean"], mmact["macro_f1_mean"], mmact["f1"]) == ("", "", "0.7142")
+
+
+@ON_BOTH
+def test_a_page_costs_the_same_queries_whatever_it_holds(service: TestClient, stored: Stored) -> None:
+    """With everything that can be asked for, six rows of two seeds cost as many queries as one row of one."""
+    dataset_id = stored.dataset()
+    stored.finished_job()
+    (row,) = service.get("/v1/leaderboard").json()["items"]
+    asked = {"against": row["id"], "dataset": dataset_id, "published": True}
+    numbers = []
+    for widths in ((), range(24, 29)):
+        for width in widths:
+            stored.finished_job(seeds=[0, 1], feature_dim=width)
+        with counted(service.app.state.services.database) as queries:  # type: ignore[attr-defined]
+            page = service.get("/v1/leaderboard", params=asked).json()
+        assert all(row["difference"] is not None for row in page["items"])
+        numbers.append((len(page["items"]), len(queries)))
+    assert numbers == [(1, 5), (6, 5)]
 
 
 def test_rows_are_sorted_by_cost(service: TestClient, stored: Stored) -> None:
