@@ -321,15 +321,11 @@ def leaderboard(
         rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method, sort=sort, against=against)
         if published and as_json:
             output.print_json_lists({"measured": rows, "published": service.published(dataset=dataset)})
-            return
-        columns = output.LEADERBOARD if against is None else output.AGAINST
-        output.print_many(rows, columns, as_json=as_json, empty="nothing has been tested yet")
-        if published:
-            output.stdout().print("\nPublished in the paper, not measured here; ours above do not rank among them:")
-            printed = service.published(dataset=dataset)
-            output.print_many(
-                printed, output.PUBLISHED, as_json=False, empty="the paper prints nothing on this dataset"
-            )
+        else:
+            columns = output.LEADERBOARD if against is None else output.AGAINST
+            output.print_many(rows, columns, as_json=as_json, empty="nothing has been tested yet")
+            if published:
+                output.print_published(service.published(dataset=dataset))
 
 
 @app.command()

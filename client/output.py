@@ -33,6 +33,7 @@ A = TypeVar("A", bound=BaseModel)
 Columns = Mapping[str, Callable[[A], str]]
 
 _MOST_PROBLEMS = 10
+_BOUNDLESS = 10_000  # letters; wider than any terminal
 _NUMBERS = frozenset(
     {
         "recordings", "seed", "accuracy", "macro-F1", "F1", "N", "seeds", "parameters", "version", "A", "B", "A − B",
@@ -81,15 +82,16 @@ def print_json_lists(lists: Mapping[str, Iterable[BaseModel]]) -> None:
 
 
 def print_table(rows: Sequence[Sequence[str]], titles: Sequence[str], *, empty: str = "") -> None:
-    """Rows below their titles."""
-    console = stdout()
+    """Rows below their titles; where a terminal is too narrow for whole words, lines that run on instead."""
     if not rows:
         stderr().print(empty)
-    elif console.is_terminal:
-        console.print(_table(rows, titles))
+        return
+    console, table = stdout(), _table(rows, titles)
+    if console.is_terminal and _narrowest(console, table) <= console.width:
+        console.print(table)
     else:
         for line in aligned([[title.upper() for title in titles], *rows]):
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -118,6 +120,17 @@ def print_dataset(dataset: Dataset) -> None:
     _print_problems(console, report.problems)
 
 
+def print_published(rows: Sequence[PublishedRow]) -> None:
+    """What the paper prints, and below it what must be known to read it."""
+    console = stdout()
+    console.print("\nPublished in the paper, not measured here; ours do not rank among them:")
+    print_many(rows, PUBLISHED, as_json=False, empty="the paper prints nothing on this dataset")
+    for note in dict.fromkeys(f"table {row.table}: {row.note}" for row in rows if row.note):
+        console.print(note.replace("table figure", "figure"), markup=False)
+    if rows:
+        stderr().print("--json says what runs here in the place of each", style="dim")
+
+
 def report_error(error: Exception) -> None:
     """What went wrong, where exactly, and what to do about it."""
     console = stderr()
@@ -143,7 +156,7 @@ def per_cent(fraction: float | None) -> str:
 
 def short_id(row: LeaderboardRow) -> str:
     """As much of a row's id as tells it from others; commands take it for the whole."""
-    return row.id[:12]
+    return row.id[:10]
 
 
 def mean_and_sd(statistic: Statistic | None) -> str:
@@ -201,7 +214,7 @@ def _over_subjects(found: OverSubjects | None) -> str:
 def _paired(difference: Difference | None) -> str:
     if difference is None:
         return "–"
-    return f"{points(difference)} {interval(difference)} over {difference.n_seeds}"
+    return f"{points(difference)} {interval(difference)} over {difference.n_seeds} seeds"
 
 
 def _cited(row: PublishedRow) -> str:
@@ -246,17 +259,14 @@ LEADERBOARD: Columns[LeaderboardRow] = {
     "dataset": lambda row: row.dataset_name,
     "protocol": lambda row: row.protocol,
     "accuracy": lambda row: mean_and_sd(row.accuracy),
-    "95 % over seeds": lambda row: interval(row.accuracy),
-    "95 % over subjects": lambda row: _over_subjects(row.accuracy_over_subjects),
+    "95 % seeds": lambda row: interval(row.accuracy),
+    "95 % subjects": lambda row: _over_subjects(row.accuracy_over_subjects),
     "macro-F1": lambda row: mean_and_sd(row.macro_f1),
     "seeds": lambda row: str(row.n_seeds),
     "N": lambda row: _number(row.n_test),
     "parameters": lambda row: _number(row.parameters),
 }
-AGAINST: Columns[LeaderboardRow] = {
-    **LEADERBOARD,
-    "difference, 95 % over common seeds": lambda row: _paired(row.difference),
-}
+AGAINST: Columns[LeaderboardRow] = {**LEADERBOARD, "difference": lambda row: _paired(row.difference)}
 PUBLISHED: Columns[PublishedRow] = {
     "table": lambda row: row.table,
     "method": _cited,
@@ -265,8 +275,7 @@ PUBLISHED: Columns[PublishedRow] = {
     "protocol": lambda row: row.protocol,
     "accuracy": lambda row: _as_printed(row.accuracy),
     "F1": lambda row: _as_printed(row.f1),
-    "here": lambda row: row.here,
-    "note": lambda row: row.note or "",
+    "runs here": lambda row: row.runs_here.replace("_", "-"),
 }
 MODELS: Columns[Model] = {
     "name": lambda model: model.name,
@@ -286,11 +295,18 @@ def _write_json(value: Any, *, indent: int | None) -> None:
 
 def _table(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right" if title in _NUMBERS else "left")
+    for title, column in zip(titles, zip(*rows, strict=True), strict=True):
+        # Ids and other single words are copied into the next command: only columns of several words may break.
+        whole = not any(" " in cell for cell in column)
+        table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=whole)
     for row in rows:
         table.add_row(*(f"[{_STYLES[cell]}]{cell}[/]" if cell in _STYLES else escape(cell) for cell in row))
     return table
+
+
+def _narrowest(console: Console, table: Table) -> int:
+    """Letters that its longest words need beside each other."""
+    return console.measure(table, options=console.options.update_width(_BOUNDLESS)).minimum
 
 
 def _print_problems(console: Console, problems: Sequence[Finding]) -> None:

@@ -102,7 +102,7 @@ def test_rows_are_compared_and_stand_beside_the_paper(pskd: Pskd, service: Clien
     assert [pair["p"] for pair in found["seeds"]] == [1, 1]
     assert "N 12, 2 seeds in common" in pskd("compare", row.id, row.id).stdout
     shown = pskd("leaderboard", "--dataset", "small", "--against", row.id[:12], "--published")
-    assert "+0.0 [0.0, 0.0] over 2" in shown.stdout
+    assert "+0.0 [0.0, 0.0] over 2 seeds" in shown.stdout
     assert "the paper prints nothing on this dataset" in shown.stderr
     both = json.loads(pskd("leaderboard", "--published", "--json").stdout)
     assert {each["source"] for each in both["measured"]} == {"measured"}

@@ -40,8 +40,8 @@ def test_comparison_says_what_it_stands_on(capsys: pytest.CaptureFixture[str]) -
     """Rows with dataset, protocol and seeds, N, the difference with both intervals, McNemar by seed, and the votes."""
     lines = printed(capsys)
     assert lines[:3] == [
-        "A 0123456789ab pskd on utd, cross_subject, 3 seeds",
-        "B fedcba987654 none on utd, cross_subject, 3 seeds",
+        "A 0123456789 pskd on utd, cross_subject, 3 seeds",
+        "B fedcba9876 none on utd, cross_subject, 3 seeds",
         "N 430, 2 seeds in common",
     ]
     assert "accuracy 90.0 % 88.8 % +1.2 [-1.0, 3.5]" in lines
@@ -68,11 +68,11 @@ def cells(row: LeaderboardRow, columns: output.Columns[LeaderboardRow]) -> dict[
 def test_row_of_the_table_has_both_intervals() -> None:
     """A row shows dataset, protocol, N, seeds and two intervals by name, and against another row its difference."""
     shown = cells(LeaderboardRow.model_validate(ROW), LEADERBOARD)
-    assert shown["row"] == "0123456789ab"
+    assert shown["row"] == "0123456789"
     assert (shown["dataset"], shown["protocol"], shown["N"], shown["seeds"]) == ("utd", "cross_subject", "430", "3")
-    assert (shown["95 % over seeds"], shown["95 % over subjects"]) == ("[85.0, 95.0]", "[80.0, 97.0] of 4")
+    assert (shown["95 % seeds"], shown["95 % subjects"]) == ("[85.0, 95.0]", "[80.0, 97.0] of 4")
     against = cells(LeaderboardRow.model_validate(ROW), AGAINST)
-    assert against["difference, 95 % over common seeds"] == "+1.2 [-1.0, 3.5] over 2"
+    assert against["difference"] == "+1.2 [-1.0, 3.5] over 2 seeds"
 
 
 def test_what_is_unknown_is_a_dash() -> None:
@@ -80,17 +80,24 @@ def test_what_is_unknown_is_a_dash() -> None:
     fields = {**ROW, "accuracy": {**STATISTIC, "low": None, "high": None}, "difference": None}
     del fields["accuracy_over_subjects"]  # an older service does not know it
     shown = cells(LeaderboardRow.model_validate(fields), AGAINST)
-    assert (shown["95 % over seeds"], shown["95 % over subjects"]) == ("–", "–")
-    assert shown["difference, 95 % over common seeds"] == "–"
+    assert (shown["95 % seeds"], shown["95 % subjects"]) == ("–", "–")
+    assert shown["difference"] == "–"
 
 
-def test_published_row_keeps_what_is_printed() -> None:
-    """Two decimals as printed, the reference's number, and a dash where the paper has no figure."""
+def test_published_row_keeps_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two decimals as printed, the reference's number, a dash where the paper has no figure, and each note once."""
     fields = {
         "id": "table1-1", "source": "published", "table": "1", "kind": "VAR", "method": "Hussein et al.",
         "citation": 23, "test_input": "RGB video", "dataset": "UTD-MHAD", "protocol": "not stated", "accuracy": 0.856,
         "f1": None, "runs_here": "no", "here": "out of scope", "note": None,
     }  # fmt: skip
-    shown = {title: cell(PublishedRow.model_validate(fields)) for title, cell in PUBLISHED.items()}
+    row = PublishedRow.model_validate(fields)
+    shown = {title: cell(row) for title, cell in PUBLISHED.items()}
     assert (shown["method"], shown["accuracy"], shown["F1"]) == ("Hussein et al. [23]", "85.60 %", "–")
-    assert shown["note"] == ""
+    output.stdout.cache_clear()
+    output.print_published([row, row.model_copy(update={"table": "figure 5", "note": "in words"})] * 2)
+    output.stdout.cache_clear()
+    lines = capsys.readouterr().out.splitlines()
+    assert "not measured here" in lines[1]
+    assert lines[-1] == "figure 5: in words"
+    assert len([line for line in lines if "in words" in line]) == 1
