@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from client.api import Client
-from client.local import Options, stack
+from client.local import Addresses, Options, stack
 from tests.services import short_folder
 
 
@@ -16,13 +16,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack_url() -> Iterator[str]:
-    """Where the stack answers."""
+def addresses() -> Iterator[Addresses]:
+    """Of the running stack."""
     with (
         short_folder("pskd-e2e-") as home,
         stack(Options(home, port=0, mlflow_port=0), say=print, stopping=threading.Event()) as addresses,
     ):
-        yield addresses.url
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def stack_url(addresses: Addresses) -> str:
+    """Where the stack answers."""
+    return addresses.url
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -13,11 +17,19 @@ from typer.testing import CliRunner, Result
 from client.api import Client
 from client.cli import app
 from client.errors import Conflicting, Invalid, NotFound
+from client.local import Addresses
 from pskd_core.config import parse_spec
+from pskd_core.data.preprocess import prepare_sensor
 from tests.small import SMALL_SPEC
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 SPLIT = {"kind": "subjects", "train": ["1", "2", "3"], "test": ["4"]}
+
+LOAD = """
+import mlflow, numpy
+model = mlflow.pyfunc.load_model("models:/small@champion")
+numpy.save("answers.npy", model.predict(numpy.load("windows.npy"))["probabilities"])
+"""
 
 Pskd = Callable[..., Result]
 
@@ -132,6 +144,32 @@ def test_recording_is_classified(pskd: Pskd, trained: str, tmp_path: Path) -> No
     answer = last_object(pskd("classify", file, "--model", "small", "--version", 2, "--json"))
     assert (answer["file"], answer["model"]["version"]) == (str(file), 2)
     assert answer["label"] == next(iter(answer["probabilities"]))
+
+
+def test_mlflow_and_http_give_the_same_probabilities(
+    service: Client, addresses: Addresses, trained: str, tmp_path: Path
+) -> None:
+    """What a run registered answers alike through `mlflow.pyfunc` in a fresh process and through `/classify`."""
+    dataset = service.find_dataset("small")
+    assert dataset.report is not None
+    series = [service.recording(dataset.id, name).series["accelerometer"] for name in ("a1_s4_t1", "a2_s4_t2")]
+    values = [np.array(each.values, np.float32) for each in series]
+    told = []
+    for number, each in enumerate(series):
+        np.save(tmp_path / f"{number}.npy", values[number])
+        answer = service.classify("small", tmp_path / f"{number}.npy", rate_hz=each.rate_hz, unit="g")
+        assert len(answer.windows) == 1
+        told.append(answer.probabilities)
+    np.save(
+        tmp_path / "windows.npy", np.stack([prepare_sensor(np.array(each.values, np.float32), 32) for each in series])
+    )
+
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": addresses.mlflow_url, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    subprocess.run([sys.executable, "-c", LOAD], check=True, cwd=tmp_path, env=environment)
+    answers = np.load(tmp_path / "answers.npy")
+    for probabilities, expected in zip(answers, told, strict=True):
+        found = dict(zip(dataset.report.classes, probabilities.tolist(), strict=True))
+        assert {label: found[label] for label in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_bad_file_fails_the_command_but_not_the_others(pskd: Pskd, trained: str, tmp_path: Path) -> None:
