@@ -2,12 +2,9 @@
 
 import argparse
 import json
-import os
 import platform
-import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -24,13 +21,14 @@ from rich.table import Table
 from pskd_core.config import JobSpec, configuration_hash, parse_spec, preset_names
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
-from pskd_core.data.splits import Fold, plan_folds
+from pskd_core.data.splits import plan_folds
 from pskd_core.data.synthetic import SyntheticSource
-from pskd_core.errors import CheckpointError, PskdError, SpecError
+from pskd_core.errors import PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
-from pskd_core.run import Run, RunOutcome, pick_device
+from pskd_core.folder import Listener, folder_name, run_in_folder, write_json
+from pskd_core.run import RunOutcome, pick_device
+from pskd_core.training.meter import EpochReport
 
-CHECKPOINT_EVERY_S = 20.0
 console = Console(stderr=True)
 
 
@@ -58,12 +56,19 @@ def train_command(options: argparse.Namespace) -> None:
         folds = plan_folds(spec, dataset.info, dataset.recordings)
         with _progress() as progress:
             outcomes = [
-                _run(dataset, spec, fold, seed, out / "runs" / f"{_file_name(fold.name)}-seed{seed}", progress)
+                run_in_folder(
+                    dataset,
+                    spec,
+                    fold,
+                    seed,
+                    out / "runs" / folder_name(fold, seed),
+                    _Bar(progress, f"{fold.name} seed {seed}"),
+                )
                 for seed in spec.seeds
                 for fold in folds
             ]
     summary = summarise(outcomes, folds=folds)
-    _write_json(out / "result.json", result(spec, outcomes, summary))
+    write_json(out / "result.json", result(spec, outcomes, summary))
     _print_summary(spec, summary, out / "result.json")
 
 
@@ -126,50 +131,23 @@ def environment(device: torch.device) -> dict[str, str]:
     return {"python": platform.python_version(), **machine, **packages}
 
 
-def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, progress: Progress) -> RunOutcome:
-    finished = folder / "outcome.json"
-    if finished.exists():
-        return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
-        shutil.rmtree(leftover)
-    run = _resumed(dataset, spec, fold, seed, folder)
-    task = progress.add_task(f"{fold.name} seed {seed}", total=run.total_epochs, completed=run.state.epoch, note="")
-    saved_at = time.monotonic()
-    for report in run.epochs():
-        progress.update(task, completed=report.index + 1, note=_note(report.phase, report.metrics))
-        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and report.index + 1 < report.total:
-            _save(run, folder)
-            saved_at = time.monotonic()
-    return _finish(run, folder)
+class _Bar(Listener):
+    """Shows a run as a bar."""
 
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress, self._label = progress, label
 
-def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path) -> Run:
-    """The run at its last checkpoint, or afresh if there is none that can be read."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), reverse=True):
-        try:
-            return Run(dataset, spec, fold, seed, resume=checkpoint)
-        except CheckpointError as unusable:
-            console.print(f"[yellow]warning:[/] {escape(str(unusable))}", highlight=False, soft_wrap=True)
-    return Run(dataset, spec, fold, seed)
+    def began(self, done: int, total: int) -> None:
+        """A bar appears."""
+        self._task = self._progress.add_task(self._label, total=total, completed=done, note="")
 
+    def epoch(self, report: EpochReport) -> None:
+        """The bar grows."""
+        self._progress.update(self._task, completed=report.index + 1, note=_note(report.phase, report.metrics))
 
-def _finish(run: Run, folder: Path) -> RunOutcome:
-    outcome = run.finish()
-    run.save_predictions(folder / "predictions.npz")
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    run.export(folder / "bundle")
-    _write_json(folder / "outcome.json", outcome.model_dump(mode="json"))
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    return outcome
-
-
-def _save(run: Run, folder: Path) -> None:
-    old = list(folder.glob("checkpoint-*"))
-    run.checkpoint(folder / f"checkpoint-{run.state.epoch:05d}")
-    for checkpoint in old:
-        shutil.rmtree(checkpoint)
+    def warn(self, text: str) -> None:
+        """A line above the bars."""
+        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _claim(out: Path, spec: JobSpec, dataset: Dataset) -> None:
@@ -178,20 +156,7 @@ def _claim(out: Path, spec: JobSpec, dataset: Dataset) -> None:
     claim = out / "identity.json"
     if claim.exists() and json.loads(claim.read_text(encoding="utf-8")) != identity:
         raise SpecError(f"{out} holds runs of another spec or dataset; choose another --out folder", pointer="")
-    _write_json(claim, identity)
-
-
-def _write_json(file: Path, content: Any) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as out:
-        json.dump(content, out, indent=1, sort_keys=True, allow_nan=False)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)
-
-
-def _file_name(fold: str) -> str:
-    return fold.replace("/", "_").replace(":", "-")
+    write_json(claim, identity)
 
 
 def _note(phase: str, metrics: dict[str, float]) -> str:

@@ -117,7 +117,7 @@ def test_an_interrupted_command_goes_on_from_its_checkpoint(
     spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in mid-run, then the same command: it goes on after the last epoch saved and ends as if unbroken."""
-    monkeypatch.setattr("pskd_core.__main__.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("pskd_core.folder.CHECKPOINT_EVERY_S", 0.0)
     epochs, finish = Run.epochs, tmp_path / "broken" / "result.json"
     done: list[int] = []
 
