@@ -151,11 +151,12 @@ class Run:
         )
 
     def save_predictions(self, file: Path) -> None:
-        """Write ids, labels and the student's logits of each part to an `.npz` file without pickles."""
+        """Write ids, subjects, labels and the student's logits of each part to an `.npz` file without pickles."""
         arrays: dict[str, np.ndarray] = {}
         for part in self._parts():
             clips, logits = self._predict(self.evaluated, "student", part)
             arrays[f"{part}_ids"] = np.array(clips.ids, dtype=np.str_)
+            arrays[f"{part}_subjects"] = np.array(clips.subjects, dtype=np.str_)
             arrays[f"{part}_labels"] = clips.labels
             arrays[f"{part}_logits"] = logits
         np.savez(file, allow_pickle=False, **arrays)
