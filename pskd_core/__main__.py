@@ -1,17 +1,15 @@
-"""`python -m pskd_core train`: the whole method on one machine, without a service."""
+"""`python -m pskd_core train | reproduce`: the whole method on one machine, without a service."""
 
 import argparse
 import json
-import platform
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import torch
 import yaml
 from rich.console import Console
 from rich.markup import escape
@@ -25,8 +23,19 @@ from pskd_core.data.splits import plan_folds
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
+from pskd_core.experiments import (
+    ExperimentName,
+    default_preset,
+    experiment,
+    parse_seeds,
+    protocol_fields,
+    row_specs,
+)
 from pskd_core.folder import Listener, folder_name, run_in_folder, write_json
-from pskd_core.run import RunOutcome, pick_device
+from pskd_core.report.markdown import sentences
+from pskd_core.report.write import write_report
+from pskd_core.reproduce import reproduce
+from pskd_core.run import RunOutcome, environment, pick_device
 from pskd_core.training.meter import EpochReport
 
 console = Console(stderr=True)
@@ -36,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (0 done, 1 refused or failed; argparse exits with 2 on usage)."""
     options = _parser().parse_args(arguments)
     try:
-        train_command(options)
+        if options.command == "reproduce":
+            reproduce_command(options)
+        else:
+            train_command(options)
     except PskdError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
@@ -70,6 +82,29 @@ def train_command(options: argparse.Namespace) -> None:
     summary = summarise(outcomes, folds=folds)
     write_json(out / "result.json", result(spec, outcomes, summary))
     _print_summary(spec, summary, out / "result.json")
+
+
+def reproduce_command(options: argparse.Namespace) -> None:
+    """Run one of the paper's experiments and write its report; finished runs are not repeated."""
+    with opened_dataset(options.data) as dataset:
+        chosen = experiment(options.experiment, layout=dataset.info.layout)
+        preset = options.preset or default_preset(dataset.info.layout)
+        protocol = protocol_fields(options.protocol, options.subjects, lambda: _training_subjects(dataset))
+        common = {"protocol": protocol, "seeds": options.seeds}
+        specs = row_specs(chosen, preset=preset, common=common, settings=options.settings)
+        jobs = options.jobs or max(1, (os.cpu_count() or 1) // specs[chosen.reference].training.threads)
+        report = reproduce(chosen, specs, dataset, options.out, preset=preset, jobs=jobs, console=console)
+    written = write_report(report, options.out / chosen.name)
+    for sentence in sentences(report):
+        Console().print(f"- {sentence}", markup=False, highlight=False)
+    console.print(f"written to {written}", highlight=False)
+
+
+def _training_subjects(dataset: Dataset) -> Sequence[str]:
+    split = dataset.info.protocols.get("cross_subject")
+    if split is None:
+        raise SpecError("the dataset has no protocol cross_subject; name the subjects with --subjects 1,2,…")
+    return split.train
 
 
 def read_spec(options: argparse.Namespace) -> JobSpec:
@@ -121,14 +156,6 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
         "configuration_hash": configuration_hash(spec),
         "environment": environment(pick_device(spec)),
     }
-
-
-def environment(device: torch.device) -> dict[str, str]:
-    """Versions and machine, as far as they may change a figure."""
-    packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
-    return {"python": platform.python_version(), **machine, **packages}
 
 
 class _Bar(Listener):
@@ -192,14 +219,42 @@ def _per_cent(figure: Spread) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pskd_core", description="Cross-modal distillation, no service.")
-    train = parser.add_subparsers(dest="command", required=True).add_parser("train", help="train and evaluate a spec")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands.add_parser("train", help="train and evaluate a spec"))
+    _add_reproduce(commands.add_parser("reproduce", help="run an experiment of the paper and write a report"))
+    return parser
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="a job spec")
     train.add_argument("--preset", help=f"a recipe: {', '.join(preset_names())}")
     train.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
     train.add_argument("--protocol", metavar="NAME", help="cross_subject, cross_trial, loso, …")
     train.add_argument("--seeds", type=_seeds, metavar="0,1,…", help="seeds, separated by commas")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for result.json, bundles, runs")
-    return parser
+
+
+def _add_reproduce(command: argparse.ArgumentParser) -> None:
+    command.add_argument("experiment", choices=get_args(ExperimentName))
+    command.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs, and a folder for the report")
+    command.add_argument(
+        "--seeds", type=parse_seeds, default=[0, 1, 2], metavar="N|0,1,…", help="how many, or which (default: 3)"
+    )
+    command.add_argument("--protocol", metavar="NAME", help="cross_subject (default), loso, inner_loso, …")
+    command.add_argument(
+        "--subjects", type=lambda text: text.split(","), default=[], metavar="1,3,…", help="for loso and inner_loso"
+    )
+    command.add_argument("--preset", help="the recipe (default: the dataset's own headline, else demo)")
+    command.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="[ROW:]PATH=VALUE",
+        help="such as training.epochs=10, or sp:method.loss.weight=30; repeatable",
+    )
+    command.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: cores / threads of a run)")
 
 
 def _seeds(text: str) -> list[int]:

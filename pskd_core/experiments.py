@@ -4,7 +4,7 @@ A row is laid over a preset, so an experiment runs with any recipe and on any da
 only where they were measured on the same dataset; nothing here imports torch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 import yaml
@@ -157,13 +157,27 @@ def parse_seeds(text: str) -> list[int]:
     return [int(part) for part in text.split(",") if part.strip()]
 
 
-INNER_LOSO = "inner_loso"
+def protocol_fields(
+    name: str | None, subjects: Sequence[str], training_subjects: Callable[[], Sequence[str]]
+) -> dict[str, Any]:
+    """The spec's `protocol` by its name on a command line.
 
+    Args:
+        name: a split of the dataset; `loso`; or `inner_loso`, which leaves out one training subject after another and
+            so runs on copies that lack the test subjects. None means `cross_subject`, or `inner_loso` with `subjects`.
+        subjects: to leave out one after another, instead of all.
+        training_subjects: says who trains under the dataset's `cross_subject`.
 
-def protocol_fields(name: str, subjects: Sequence[str]) -> Fields:
-    """The spec's `protocol`: a split of the dataset, `loso`, or `inner_loso` over the subjects given."""
-    if name in {INNER_LOSO, "loso"}:
+    Raises:
+        SpecError: subjects are named for a split that has its own.
+    """
+    name = name or ("inner_loso" if subjects else "cross_subject")
+    if name == "inner_loso":
+        return {"kind": "loso", "subjects": list(subjects or training_subjects())}
+    if name == "loso":
         return {"kind": "loso", "subjects": list(subjects) or None}
+    if subjects:
+        raise SpecError(f"--subjects belongs to loso and inner_loso; {name} has subjects of its own")
     return {"kind": "named", "name": name}
 
 
@@ -271,7 +285,6 @@ def _ablation() -> list[Row]:
 
     return [
         *_PARTS,
-        Row(key="gate_correct", name="gate: correct", fields=gate("acs", gate="correct"), remark="arg-max is the label"),
         Row(
             key="gate_loss_sample",
             name="gate: loss_per_sample",

@@ -5,9 +5,11 @@ The command line and the worker both go through here, so they give the same numb
 
 import copy
 import math
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -244,3 +246,11 @@ def pick_device(spec: JobSpec) -> torch.device:
     """The device a spec asks for; `auto` takes a GPU if there is one."""
     wanted = spec.resources.device
     return torch.device("cuda" if wanted == "auto" and torch.cuda.is_available() else wanted.replace("auto", "cpu"))
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Versions and machine, as far as they may change a figure."""
+    packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
+    return {"python": platform.python_version(), **machine, **packages}
