@@ -73,8 +73,9 @@ def train_command(options: argparse.Namespace) -> None:
                     spec,
                     fold,
                     seed,
-                    out / "runs" / folder_name(fold, seed),
-                    _Bar(progress, f"{fold.name} seed {seed}"),
+                    folder=out / "runs" / folder_name(fold, seed),
+                    answers=options.teachers,
+                    listener=_Bar(progress, f"{fold.name} seed {seed}"),
                 )
                 for seed in spec.seeds
                 for fold in folds
@@ -231,6 +232,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
     train.add_argument("--protocol", metavar="NAME", help="cross_subject, cross_trial, loso, …")
     train.add_argument("--seeds", type=_seeds, metavar="0,1,…", help="seeds, separated by commas")
+    train.add_argument(
+        "--teachers",
+        type=Path,
+        metavar="DIR",
+        help="keep the teachers' answers here, and train no teachers whose answers are here already",
+    )
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for result.json, bundles, runs")
 
 

@@ -201,6 +201,10 @@ class Resources(Frozen):
     """Where a run may execute; never part of what is compared."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    reuse_teachers: bool = Field(
+        default=False,
+        description="keep the teachers' answers, and take them from an earlier run with the same teachers",
+    )
 
 
 # 256³ angles are 64 MiB, of which a step keeps some eight copies for each teacher.

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,23 @@ class Listener:
 
 
 def run_in_folder(
-    dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, listener: Listener
+    dataset: Dataset,
+    spec: JobSpec,
+    fold: Fold,
+    seed: int,
+    *,
+    folder: Path,
+    answers: Path | None,
+    listener: Listener,
 ) -> RunOutcome:
-    """Train, judge and export, or read what an earlier call has left."""
+    """Train, judge and export, or read what an earlier call has left; `answers` keeps those of teachers, see `Run`."""
     finished = folder / OUTCOME
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    run = _resumed(dataset, spec, fold, seed, folder, listener)
+    run = _resumed(folder, listener, lambda resume: Run(dataset, spec, fold, seed, resume=resume, answers=answers))
     listener.began(run.state.epoch, run.total_epochs)
     saved_at = time.monotonic()
     for report in _logged(run, folder / EPOCHS, listener):
@@ -75,14 +82,14 @@ def folder_name(fold: Fold, seed: int) -> str:
     return f"{fold.name.replace('/', '_').replace(':', '-')}-seed{seed}"
 
 
-def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, listener: Listener) -> Run:
+def _resumed(folder: Path, listener: Listener, make: Callable[[Path | None], Run]) -> Run:
     """The run at its last checkpoint, or afresh if there is none that can be read."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), reverse=True):
         try:
-            return Run(dataset, spec, fold, seed, resume=checkpoint)
+            return make(checkpoint)
         except CheckpointError as unusable:
             listener.warn(str(unusable))
-    return Run(dataset, spec, fold, seed)
+    return make(None)
 
 
 def _logged(run: Run, log: Path, listener: Listener) -> Iterator[EpochReport]:

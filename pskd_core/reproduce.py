@@ -1,13 +1,15 @@
 """An experiment on this machine: every run in a folder, several at once, and the report from what the folders hold.
 
 `out/runs/<configuration>/<fold>-seed<n>` holds a run, whichever experiment and row asked for it, so a repeated command
-and another experiment find what is there already.
+and another experiment find what is there already. `out/teachers` keeps teachers' answers: of the rows of one seed and
+fold, the first one trains teachers, and the others follow what these said.
 """
 
 import fcntl
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,9 +105,12 @@ def reproduce(
     plans, problems = _plan(specs, dataset)
     if chosen.reference in problems:
         raise DataError(f"row {chosen.reference}, with which every row is compared: {problems[chosen.reference]}")
+    answers = out / "teachers"
     with _claimed(out, dataset):
+        for leftover in answers.glob(".*.partial"):  # of a command that was killed while it wrote
+            shutil.rmtree(leftover)
         names = {row.key: row.name for row in chosen.rows}
-        _execute(list(_units(plans, names, out)), dataset, jobs=jobs, console=console)
+        _execute(list(_units(plans, names, out)), dataset, answers, jobs=jobs, console=console)
     results = [_result(row, plans.get(row.key), problems.get(row.key, ""), out) for row in chosen.rows]
     device = pick_device(specs[chosen.reference])
     setting = Setting(
@@ -170,7 +175,7 @@ def _claimed(out: Path, dataset: Dataset) -> Iterator[None]:
 # --- Several at once ----------------------------------------------------------------------------------------------
 
 
-def _execute(units: Sequence[_Unit], dataset: Dataset, *, jobs: int, console: Console) -> None:
+def _execute(units: Sequence[_Unit], dataset: Dataset, answers: Path, *, jobs: int, console: Console) -> None:
     """Every run that has not ended, in processes of their own; Ctrl-C stops them at their next step."""
     open_units = [unit for unit in units if not all(task.ended for task in unit)]
     if not open_units:
@@ -180,7 +185,10 @@ def _execute(units: Sequence[_Unit], dataset: Dataset, *, jobs: int, console: Co
     with (
         _Screen(units, console) as screen,
         ProcessPoolExecutor(
-            min(jobs, len(open_units)), mp_context=spawn, initializer=_enter, initargs=(dataset.path, stopping, ticks)
+            min(jobs, len(open_units)),
+            mp_context=spawn,
+            initializer=_enter,
+            initargs=(dataset.path, answers, stopping, ticks),
         ) as pool,
     ):
         try:
@@ -222,6 +230,7 @@ class _Child:
     """What a process that trains holds."""
 
     dataset: Dataset
+    answers: Path
     stopping: Event
     ticks: _Ticks
 
@@ -229,11 +238,11 @@ class _Child:
 _child: _Child  # set once in each process that trains
 
 
-def _enter(dataset: Path, stopping: Event, ticks: _Ticks) -> None:
+def _enter(dataset: Path, answers: Path, stopping: Event, ticks: _Ticks) -> None:
     """Begin a process that trains; it ends with its parent, however that ends."""
     global _child  # noqa: PLW0603  # an executor hands its initialiser's result to nobody
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _child = _Child(Dataset.open(dataset), stopping, ticks)
+    _child = _Child(Dataset.open(dataset), answers, stopping, ticks)
 
 
 def _end_with_parent() -> None:
@@ -249,7 +258,15 @@ def _work(unit: _Unit) -> None:
         if task.ended:
             continue
         try:
-            run_in_folder(_child.dataset, task.spec, task.fold, task.seed, task.folder, _Teller(task.label))
+            run_in_folder(
+                _child.dataset,
+                task.spec,
+                task.fold,
+                task.seed,
+                folder=task.folder,
+                answers=_child.answers,
+                listener=_Teller(task.label),
+            )
         except _Stopped:
             return
         except NonFiniteLossError as failure:
