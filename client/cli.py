@@ -12,6 +12,7 @@ from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
+from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.template import write_template
 from client.timeline import print_timeline
@@ -85,7 +86,7 @@ def up(
     try:
         from client.up import run_stack  # noqa: PLC0415  # a client of a service elsewhere is installed without a broker
     except ModuleNotFoundError as missing:
-        raise NotInstalled(missing.name) from missing
+        raise NotInstalled(missing.name, what="the parts of the stack", extra="embedded") from missing
     run_stack(
         home or default_home(),
         host=host,
@@ -315,6 +316,9 @@ def leaderboard(
     with _service(ctx) as service:
         rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method)
         output.print_many(rows, output.LEADERBOARD, as_json=as_json, empty="nothing has been tested yet")
+
+
+app.command()(reproduce)
 
 
 @app.command()
