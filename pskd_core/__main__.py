@@ -75,6 +75,7 @@ def train_command(options: argparse.Namespace) -> None:
                     seed,
                     folder=out / "runs" / folder_name(fold, seed),
                     answers=options.teachers,
+                    export=True,
                     listener=_Bar(progress, f"{fold.name} seed {seed}"),
                 )
                 for seed in spec.seeds

@@ -1,7 +1,7 @@
 """One run in a folder of its own: a finished one is not repeated, a stopped one goes on from its checkpoint.
 
-The folder holds `epochs.jsonl` (a line an epoch), checkpoints while it trains, then `predictions.npz`, the bundle and,
-written last, `outcome.json`.
+The folder holds `epochs.jsonl` (a line an epoch), checkpoints while it trains, then `predictions.npz`, perhaps the bundle
+and, written last, `outcome.json`.
 """
 
 import json
@@ -47,9 +47,10 @@ def run_in_folder(
     *,
     folder: Path,
     answers: Path | None,
+    export: bool,
     listener: Listener,
 ) -> RunOutcome:
-    """Train, judge and export, or read what an earlier call has left; `answers` keeps those of teachers, see `Run`."""
+    """Train, judge and perhaps export, or read what an earlier call has left; `answers` is a folder of `Run`'s."""
     finished = folder / OUTCOME
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
@@ -64,7 +65,7 @@ def run_in_folder(
         if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and report.index + 1 < report.total:
             _save(run, folder)
             saved_at = time.monotonic()
-    return _finish(run, folder)
+    return _finish(run, folder, export=export)
 
 
 def write_json(file: Path, content: Any) -> None:
@@ -107,11 +108,12 @@ def _logged(run: Run, log: Path, listener: Listener) -> Iterator[EpochReport]:
             began_at = time.monotonic()
 
 
-def _finish(run: Run, folder: Path) -> RunOutcome:
+def _finish(run: Run, folder: Path, *, export: bool) -> RunOutcome:
     outcome = run.finish()
     run.save_predictions(folder / PREDICTIONS)
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    run.export(folder / "bundle")
+    if export:
+        shutil.rmtree(folder / "bundle", ignore_errors=True)
+        run.export(folder / "bundle")
     write_json(folder / OUTCOME, outcome.model_dump(mode="json"))
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)

@@ -265,6 +265,7 @@ def _work(unit: _Unit) -> None:
                 task.seed,
                 folder=task.folder,
                 answers=_child.answers,
+                export=False,  # nobody classifies with a hundred students
                 listener=_Teller(task.label),
             )
         except _Stopped:

@@ -105,7 +105,8 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def sentences(report: Report) -> Iterator[str]:
     """What may be said of every row, and what may not."""
-    reference, compared = report.reference_row, [row for row in report.rows if row.against is not None]
+    reference = report.reference_row
+    compared = [row for row in report.rows if row.against is not None and row.against.accuracy.interval_95]
     for row in report.rows:
         if row.key != report.reference and (row.summary is not None or row.problem):
             yield _verdict(row, reference)
@@ -154,7 +155,7 @@ def _winner(report: Report, compared: Sequence[ReportRow]) -> str:
     beating = [row.name for row in compared if row.against and _is_above(row.against)]
     name = report.reference_row.name
     if not compared:
-        return f"{name} is compared with nothing."
+        return f"Nothing is shown of {name}: there is no interval to judge by."
     if beating:
         return f"{name} is not the best: {', '.join(beating)} stands above it."
     if len(beaten) == len(compared):
@@ -233,7 +234,8 @@ def _range(low_high: tuple[float, float] | None) -> str:
 
 
 def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}".replace("-", "−")
+    rounded = round(100 * fraction, 2) + 0.0  # no minus before zero
+    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
 
 
 def _lasting(seconds: float) -> str:
