@@ -136,12 +136,12 @@ def _submit(service: Client, chosen: Experiment, plans: Mapping[str, _Planned]) 
         configuration = configuration_hash(planned.spec)
         if configuration not in by_configuration:
             named = planned.spec.model_copy(update={"name": f"{chosen.name} {chosen.row(key).name}"})
-            by_configuration[configuration] = _job(service, named)
+            by_configuration[configuration] = find_or_submit(service, named)
         jobs[key] = by_configuration[configuration]
     return jobs
 
 
-def _job(service: Client, spec: JobSpec) -> Job:
+def find_or_submit(service: Client, spec: JobSpec) -> Job:
     """The job of this spec that an earlier command has submitted, else a new one; what has failed goes on."""
     content, attempt = spec.model_dump_json(), 0
     while True:

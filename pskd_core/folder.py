@@ -1,7 +1,7 @@
 """One run in a folder of its own: a finished one is not repeated, a stopped one goes on from its checkpoint.
 
-The folder holds `epochs.jsonl` (a line an epoch), checkpoints while it trains, then `predictions.npz`, perhaps the bundle
-and, written last, `outcome.json`.
+The folder holds `epochs.jsonl` (a line an epoch), checkpoints while it trains, then `predictions.npz`, perhaps the
+bundle and, written last, `outcome.json`.
 """
 
 import json

@@ -137,9 +137,11 @@ def _learning(runs: Iterable[RunResult]) -> tuple[float, ...]:
 
 
 def _teachers(reference: RowResult) -> tuple[TeacherRow, ...]:
+    assert reference.spec is not None
     summaries = {
         name: _summary(reference, [(run, run.outcome.teachers[name].test) for run in reference.runs])
-        for name in reference.runs[0].outcome.teachers
+        for name in reference.spec.networks
+        if name in reference.runs[0].outcome.teachers
     }
     return tuple(TeacherRow(name=name, summary=summary) for name, summary in summaries.items() if summary is not None)
 
