@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from client.answers import (
     Answer,
     Classification,
+    Comparison,
     Dataset,
     DatasetSummary,
     Estimate,
@@ -30,9 +31,11 @@ from client.answers import (
     Job,
     JobMetrics,
     JobSummary,
+    Leaderboard,
     LeaderboardRow,
     Model,
     Page,
+    PublishedRow,
     Recording,
     RecordingSummary,
     Run,
@@ -224,11 +227,32 @@ class Client:
     # --- Leaderboard and models -----------------------------------------------------------------------------------
 
     def leaderboard(
-        self, *, dataset: str | None = None, protocol: str | None = None, method: str | None = None
+        self,
+        *,
+        dataset: str | None = None,
+        protocol: str | None = None,
+        method: str | None = None,
+        sort: str | None = None,
+        against: str | None = None,
     ) -> Iterator[LeaderboardRow]:
-        """Configurations over their seeds, best accuracy first; `dataset` is an id, a name or a digest."""
-        filters = {"dataset": dataset, "protocol": protocol, "method": method}
+        """Configurations over their seeds, best accuracy first unless `sort` says otherwise.
+
+        Args:
+            dataset: an id, a name or a digest.
+            sort: such as `-macro_f1` or `parameters`; a leading minus puts the highest first.
+            against: a row's id; every row then tells its paired difference to it.
+        """
+        filters = {"dataset": dataset, "protocol": protocol, "method": method, "sort": sort, "against": against}
         return self._pages("/v1/leaderboard", Page[LeaderboardRow], **filters)
+
+    def published(self, *, dataset: str | None = None) -> tuple[PublishedRow, ...]:
+        """What the paper prints, or that of it which is on the same recordings as `dataset`."""
+        page = self._get(Leaderboard, "/v1/leaderboard", dataset=dataset, published=True, limit=1)
+        return page.published or ()
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Two rows of the leaderboard, paired by seed and by recording."""
+        return self._get(Comparison, "/v1/leaderboard/comparison", a=a, b=b)
 
     def models(self) -> Iterator[Model]:
         """All registered models."""

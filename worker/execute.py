@@ -186,4 +186,10 @@ def _tested(outcome: RunOutcome) -> Tested | None:
     test = outcome.test
     if test is None:
         return None
-    return Tested(accuracy=test.accuracy, macro_f1=test.macro_f1, n=test.n, confusion=test.confusion)
+    return Tested(
+        accuracy=test.accuracy,
+        macro_f1=test.macro_f1,
+        n=test.n,
+        confusion=test.confusion,
+        subjects={name: (round(each.accuracy * each.n), each.n) for name, each in test.per_subject.items()},
+    )

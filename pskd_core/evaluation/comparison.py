@@ -5,7 +5,7 @@ would other samples of these subjects (McNemar's test and a sign test), would ot
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -94,7 +94,8 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
     The copies of a sample that several seeds judged are no independent samples: added up over R seeds, McNemar's
     counts would claim R times the evidence. So the test is made for each seed alone, and once over all seeds with
     every sample as one vote for the system that was right in more of them; a tie is no vote. That verdict holds for
-    the mean over these seeds and for further recordings of these subjects.
+    the mean over these seeds and for further recordings of these subjects. Samples that are copies of one another, as
+    a sensor's are where every camera has a recording, make it too sure.
 
     Args:
         a: by seed, its folds pooled.
@@ -103,11 +104,7 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
     Raises:
         NotComparable: there is no common seed, or samples, labels or classes are not the same.
     """
-    seeds = sorted(a.keys() & b.keys())
-    if not seeds:
-        raise NotComparable(
-            f"no seed in common: A has seeds {_listed(a)}, B has {_listed(b)}; run one of them with seeds of the other"
-        )
+    seeds = common_seeds(a, b)
     reference = a[seeds[0]]
     said_a, said_b = (
         np.stack([_classes_said(system[seed], reference, f"{name}, seed {seed}") for seed in seeds])  # (R, N)
@@ -131,6 +128,16 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
         confusion_a=_added(confusions_a),
         confusion_b=_added(confusions_b),
     )
+
+
+def common_seeds(a: Collection[int], b: Collection[int]) -> list[int]:
+    """The seeds of both, in order. Raises NotComparable: there is none."""
+    seeds = sorted(set(a) & set(b))
+    if not seeds:
+        raise NotComparable(
+            f"no seed in common: A has seeds {_listed(a)}, B has {_listed(b)}; run one of them with seeds of the other"
+        )
+    return seeds
 
 
 def exact_sign_test(first: int, second: int) -> float:
@@ -263,5 +270,5 @@ def _added(confusions: Sequence[IntArray]) -> Confusion:
     return tuple(tuple(row) for row in np.sum(confusions, axis=0).tolist())
 
 
-def _listed(system: Mapping[int, Predictions]) -> str:
-    return ", ".join(map(str, sorted(system))) or "none"
+def _listed(seeds: Collection[int]) -> str:
+    return ", ".join(map(str, sorted(seeds))) or "none"

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from store import datasets, jobs, outbox, runs
 from store.engine import Database
 from store.events import after
 from store.lifecycle import RunState
-from store.models import Event
+from store.models import ConfigurationResult, Event
 from store.models import Run as RunRow
 from store.objects import ObjectStore
 from store.runs import ClaimedRun
@@ -163,3 +164,16 @@ def test_a_run_repeats_what_the_core_gives(execution: Execution, tmp_path: Path)
     assert now.bundle_bytes is not None
     assert now.bundle_bytes > 10_000
     assert not list(execution.folder.glob("checkpoint*"))
+
+
+def test_a_run_tells_its_subjects_apart(execution: Execution) -> None:
+    """The result that the leaderboard keeps has the right answers of each test subject, as the report has them."""
+    execution.run()
+    report = row(execution).report
+    assert report is not None
+    with execution.database.read() as session:
+        (result,) = session.scalars(select(ConfigurationResult))
+    told = {name: scores["accuracy"] * scores["n"] for name, scores in report["test"]["per_subject"].items()}
+    assert result.subjects is not None
+    assert {name: right for name, (right, _) in result.subjects.items()} == pytest.approx(told)
+    assert sum(n for _, n in result.subjects.values()) == result.n
