@@ -13,21 +13,10 @@ from pydantic import Field, JsonValue
 from pskd_core.config import JobSpec, merge, parse_spec, preset_names
 from pskd_core.errors import SpecError
 from pskd_core.fields import Frozen, Slug
+from pskd_core.published import PublishedRow, published_rows
 
 ExperimentName = Literal["headline", "table4", "figure5", "ablation", "baselines"]
 Fields = dict[str, JsonValue]
-
-_STAND_IN = "stand-in, not the authors' model"
-_RGB = "reads RGB video: published only"
-
-
-class Published(Frozen):
-    """What the paper prints, in per cent, and under which protocol as far as it says so."""
-
-    accuracy: float | None = None
-    f1: float | None = Field(default=None, description="which F1 is not stated")
-    source: str
-    protocol: str = "not stated"
 
 
 class Row(Frozen):
@@ -37,7 +26,7 @@ class Row(Frozen):
     name: str = Field(description="as in the paper")
     preset: str | None = Field(default=None, description="a recipe of its own; null means the experiment's")
     fields: Fields | None = Field(default_factory=dict, description="laid over the recipe; null: published only")
-    published: Published | None = None
+    published: PublishedRow | None = None
     remark: str = ""
 
 
@@ -74,7 +63,7 @@ def experiment(name: ExperimentName, *, layout: str) -> Experiment:
         case "ablation":
             title, reference, rows = "Parts of the loss, and readings of Eq. (4)", "acs", _ablation()
         case "baselines":
-            title, reference, rows = _tables(layout), "pskd", _baselines(layout)
+            title, reference, rows = "Systems of Tables 1 to 3", "pskd", _baselines(layout)
         case _ as never:
             assert_never(never)
     if layout != "utd_mhad" and name in {"table4", "figure5", "ablation"}:  # these were measured on UTD-MHAD alone
@@ -192,8 +181,8 @@ def _schedule(**fields: JsonValue) -> Fields:
     return {"method": {"kind": "distill", "schedule": fields}}
 
 
-def _printed(accuracy: float | None, f1: float | None = None, *, table: str = "Table 4") -> Published:
-    return Published(accuracy=accuracy, f1=f1, source=table)
+def _printed(id_: str) -> PublishedRow:
+    return next(row for row in published_rows() if row.id == id_)
 
 
 def _none(remark: str = "the same student on labels alone") -> Row:
@@ -204,58 +193,58 @@ _FOREST = Row(
     key="random_forest", name="Random forest", preset="random-forest", remark="hand features, the classical baseline"
 )
 _PARTS = (
-    Row(key="acs", name="ACS", fields=_loss(kind="pskd"), published=_printed(95.19, 95.67)),
+    Row(key="acs", name="ACS", fields=_loss(kind="pskd"), published=_printed("table4-8")),
     Row(
         key="ac",
         name="AC (without S)",
         fields=_loss(kind="pskd", gamma=0),
-        published=_printed(94.51, 94.59),
+        published=_printed("table4-9"),
         remark="γ = 0",
     ),
     Row(
         key="s",
         name="S (without AC)",
         fields=_loss(kind="pskd", beta=0),
-        published=_printed(94.82, 94.21),
+        published=_printed("table4-10"),
         remark="β = 0",
     ),
     Row(
         key="acs_without_both",
         name="ST (without AC and S)",
         fields=_loss(kind="pskd", beta=0, gamma=0),
-        published=_printed(94.34, 94.64),
+        published=_printed("table4-3"),
         remark="β = γ = 0; the paper prints one row ST",
     ),
 )
 
 
 def _headline(layout: str) -> list[Row]:
-    printed = {
-        "utd_mhad": _printed(95.19, 95.67, table="Tables 1 and 4"),
-        "berkeley_mhad": Published(accuracy=94.76, source="Table 2", protocol="7 subjects train, 5 test"),
-        "mmact": Published(f1=71.42, source="Table 3", protocol="cross-subject"),
-    }
-    return [Row(key="distilled", name="PSKD", published=printed.get(layout)), _none(), _FOREST]
+    return [Row(key="distilled", name="PSKD", published=_ours(layout)), _none(), _FOREST]
+
+
+def _ours(layout: str) -> PublishedRow | None:
+    """The paper's own row in the table of that dataset."""
+    return next((row for row in _table_of(layout) if row.citation is None), None)
+
+
+def _table_of(layout: str) -> list[PublishedRow]:
+    return [row for row in published_rows() if row.layout == layout and row.table in {"1", "2", "3"}]
 
 
 def _table4() -> list[Row]:
-    rivals: tuple[tuple[str, str, float, float], ...] = (
-        ("logits", "Logits [3]", 93.87, 94.15),
-        ("fitnet", "Fitnet [61]", 94.03, 94.27),
-        ("st", "ST [21]", 94.34, 94.64),
-        ("at", "AT [98]", 94.27, 94.80),
-        ("rkd", "RKD [57]", 95.03, 95.02),
-        ("sp", "SP [73]", 94.06, 94.56),
-        ("cc", "CC [58]", 94.12, 94.72),
-    )
+    rivals = [row for row in published_rows() if row.table == "4" and row.citation is not None]
     return [
         *_PARTS,
         *(
-            Row(key=key, name=name, fields=_loss(kind=key), published=_printed(accuracy, f1))
-            for key, name, accuracy, f1 in rivals
+            Row(key=row.method.lower(), name=_name(row), fields=_loss(kind=row.method.lower()), published=row)
+            for row in rivals
         ),
         _none(),
     ]
+
+
+def _name(row: PublishedRow) -> str:
+    return row.method if row.citation is None else f"{row.method} [{row.citation}]"
 
 
 def _figure5() -> list[Row]:
@@ -264,7 +253,7 @@ def _figure5() -> list[Row]:
             key=f"progressive_{n}",
             name=f"PSKD({n})",
             fields=_schedule(kind="progressive", epochs_per_round=n),
-            published=_printed(95.19, table="Table 1") if n == 1 else None,
+            published=_printed("table1-13") if n == 1 else None,
             remark="" if n == 1 else "published: below PSKD(1), figure not printed",
         )
         for n in (1, 2, 3)
@@ -273,8 +262,8 @@ def _figure5() -> list[Row]:
         key="frozen",
         name="student baseline",
         fields=_schedule(kind="frozen"),
-        published=_printed(94.57, table="Figure 5, read off"),
-        remark="teachers trained first; published: 0.37 to 0.62 below PSKD",
+        published=_printed("figure5-1"),
+        remark="teachers trained first; published: PSKD stands 0.37 to 0.62 points above it",
     )
     return [*rows, frozen, _none()]
 
@@ -312,84 +301,44 @@ def _ablation() -> list[Row]:
 
 # --- Tables 1 to 3 ------------------------------------------------------------------------------------------------
 
-_HALVES = "half for training, half for test; which halves is not stated"
-_TABLES: dict[str, tuple[str, str]] = {
-    "utd_mhad": ("Table 1", _HALVES),
-    "berkeley_mhad": ("Table 2", "7 subjects train, 5 test"),
-    "mmact": ("Table 3", "cross-subject"),
+# Published rows and the recipe that runs in their place.
+_RECIPES = {
+    "table1-6": "skeleton-alone",
+    "table1-8": "utd-singh",
+    "table1-9": "utd-ahmad-wei",
+    "table1-10": "utd-ahmad-wei",
+    "table1-11": "random-forest",
+    "table1-12": "one-teacher-gaf",
+    "table2-4": "skeleton-alone",
+    "table2-5": "skeleton-alone",
+    "table2-6": "skeleton-alone",
+    "table2-7": "berkeley-das",
+    "table2-8": "one-teacher-gaf",
+    "table3-6": "mmact-kong",
+    "table3-7": "one-teacher-gaf",
 }
-# Key, name, its preset here (none: reads RGB), what is printed.
-_System = tuple[str, str, str | None, float]
-_SYSTEMS: dict[str, tuple[_System, ...]] = {
-    "utd_mhad": (
-        ("hussein", "Hussein et al. [23]", None, 85.60),
-        ("wang", "Wang et al. [85]", None, 85.81),
-        ("zhao", "Zhao et al. [105]", None, 92.10),
-        ("si", "Si et al. [65]", None, 94.40),
-        ("liu", "Liu et al. [41]", None, 92.84),
-        ("xiao", "Xiao et al. [91]", "skeleton-alone", 94.37),
-        ("islam", "Islam et al. [24] (HAMLET)", None, 95.12),
-        ("singh", "Singh et al. [66]", "utd-singh", 91.40),
-        ("ahmad", "Ahmad and Khan [2]", "utd-ahmad-wei", 95.80),
-        ("wei", "Wei et al. [86]", "utd-ahmad-wei", 90.30),
-        ("garcia_ceja", "Garcia-Ceja et al. [18]", "random-forest", 90.20),
-        ("ni", "Ni et al. [52] (VSKD)", "one-teacher-gaf", 96.97),
-    ),
-    "berkeley_mhad": (
-        ("wang", "Wang et al. [84]", None, 88.19),
-        ("zhou", "Zhou et al. [107]", None, 95.32),
-        ("lin", "Lin et al. [36]", None, 96.87),
-        ("vantigodi_2013", "Vantigodi et al. [74]", "skeleton-alone", 96.06),
-        ("vantigodi_2014", "Vantigodi et al. [75]", "skeleton-alone", 97.58),
-        ("kapsouras", "Kapsouras et al. [26]", "skeleton-alone", 98.18),
-        ("das", "Das et al. [8]", "berkeley-das", 88.90),
-        ("ni", "Ni et al. [52]", "one-teacher-gaf", 90.02),
-    ),
-    "mmact": (
-        ("kong_2019", "Kong et al. [29]", None, 62.80),
-        ("wang", "Wang et al. [85]", None, 64.40),
-        ("zhou", "Zhou et al. [107]", None, 66.56),
-        ("lin", "Lin et al. [36]", None, 70.12),
-        ("kong_2019_student", "Kong et al. [29]", None, 59.10),
-        ("kong", "Kong et al. [30]", "mmact-kong", 62.67),
-        ("ni", "Ni et al. [52]", "one-teacher-gaf", 60.14),
-    ),
-}
-_OWN_PROTOCOL = {"singh": "leave-one-trial-out", "ni": "cross-trial, 416 of 429 right"}
-_OURS = {"utd_mhad": 95.19, "berkeley_mhad": 94.76, "mmact": 71.42}
-
-
-def _tables(layout: str) -> str:
-    return f"{_TABLES[layout][0]}: other systems" if layout in _TABLES else "Systems of Tables 1 to 3"
 
 
 def _baselines(layout: str) -> list[Row]:
     """Every row of the dataset's table; on a dataset of one's own, the systems that need nothing special."""
-    if layout not in _TABLES:
-        return [
-            Row(key="pskd", name="PSKD"),
-            _none(),
-            Row(key="skeleton_alone", name="Skeleton alone", preset="skeleton-alone", remark="the teacher's network"),
-            Row(key="ni", name="Ni et al. [52]", preset="one-teacher-gaf", remark=_STAND_IN),
-            _FOREST,
+    ours = Row(key="pskd", name="PSKD", published=_ours(layout))
+    others = [_system(row) for row in _table_of(layout) if row.citation is not None]
+    if not others:
+        others = [
+            Row(key="skeleton_alone", name="Skeleton alone", preset="skeleton-alone", remark="a teacher's network"),
+            Row(key="one_teacher", name="One teacher", preset="one-teacher-gaf", remark="stands for Ni et al. [52]"),
         ]
-    ours = Row(key="pskd", name="PSKD", published=_table_row(layout, "pskd", _OURS[layout]))
-    others = [_system(layout, *system) for system in _SYSTEMS[layout]]
-    forest = [] if layout == "utd_mhad" else [_FOREST]  # there it stands for Garcia-Ceja
+    forest = [] if "random-forest" in {row.preset for row in others} else [_FOREST]
     return [ours, _none(), *others, *forest]
 
 
-def _system(layout: str, key: str, name: str, preset: str | None, printed: float) -> Row:
-    published = _table_row(layout, key, printed)
-    if preset is None:
-        remark = "reads skeleton and RGB video: published only" if key == "islam" else _RGB
-        return Row(key=key, name=name, fields=None, published=published, remark=remark)
-    return Row(key=key, name=name, preset=preset, published=published, remark=_STAND_IN)
-
-
-def _table_row(layout: str, key: str, printed: float) -> Published:
-    table, protocol = _TABLES[layout]
-    if layout == "utd_mhad":
-        protocol = _OWN_PROTOCOL.get(key, protocol)
-    figure = {"f1": printed} if layout == "mmact" else {"accuracy": printed}
-    return Published(**figure, source=table, protocol=protocol)
+def _system(row: PublishedRow) -> Row:
+    key, recipe = row.id.replace("-", "_"), _RECIPES.get(row.id)
+    return Row(
+        key=key,
+        name=_name(row),
+        preset=recipe,
+        fields={} if recipe else None,
+        published=row,
+        remark=row.here if recipe else f"published only: {row.here}",
+    )

@@ -4,8 +4,8 @@ from pydantic import Field, JsonValue
 
 from pskd_core.evaluation.comparison import SampleVerdict, SubjectVerdict
 from pskd_core.evaluation.metrics import ClassScores, Confusion, PartSummary, Spread
-from pskd_core.experiments import Published
 from pskd_core.fields import Frozen
+from pskd_core.published import PublishedRow
 
 
 class Against(Frozen):
@@ -24,7 +24,7 @@ class ReportRow(Frozen):
     key: str
     name: str
     remark: str
-    published: Published | None
+    published: PublishedRow | None
     weights: str = Field(description="of the loss, as they were used")
     configuration_hash: str | None
     summary: PartSummary | None = Field(description="null if nothing was measured")

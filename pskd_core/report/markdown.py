@@ -91,8 +91,9 @@ def _published(row: ReportRow) -> str:
     if row.published is None:
         return _DASH
     figures = {"": row.published.accuracy, "F1 ": row.published.f1}
-    printed = " / ".join(f"{name}{value:.2f}" for name, value in figures.items() if value is not None)
-    return f"{printed} ({row.published.source})"
+    printed = " / ".join(f"{name}{100 * value:.2f}" for name, value in figures.items() if value is not None)
+    table = row.published.table
+    return f"{printed or 'no figure'} ({f'Table {table}' if table.isdigit() else table.capitalize()})"
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ def _write_plots(report: Report, folder: Path) -> None:
     if report.development:
         about += "\ndevelopment estimates"
     reference = report.reference_row.name
-    bars = [_bar(row) for row in report.rows if row.summary is not None or row.published is not None]
+    bars = [bar for bar in map(_bar, report.rows) if bar.value is not None or bar.published is not None]
     drawn = {
         "accuracy": plots.bars(bars, title=f"{report.title}\n{about}", axis="accuracy, %", reference=reference),
         "learning": plots.curves(
@@ -45,7 +45,7 @@ def _write_plots(report: Report, folder: Path) -> None:
 
 
 def _bar(row: ReportRow) -> Bar:
-    published = row.published.accuracy if row.published else None
+    published = 100 * row.published.accuracy if row.published and row.published.accuracy is not None else None
     if row.summary is None:
         return Bar(row.name, None, published=published)
     accuracy = row.summary.accuracy
