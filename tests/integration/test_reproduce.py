@@ -1,6 +1,7 @@
 """Experiments on this machine, through real processes: run, shared, resumed after a kill, refused."""
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -85,27 +86,42 @@ def test_experiments_share_runs_and_teachers(shared: Path) -> None:
     assert len(list((shared / "teachers").iterdir())) == 5
 
 
+def begun(out: Path) -> tuple[subprocess.Popen[bytes], set[int]]:
+    """A command that has finished its first run and trains on, and the processes it has started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pskd_core", *command("headline", out, seeds="4")], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    while not outcomes(out):
+        assert process.poll() is None, "it has ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process, descendants(process.pid)
+
+
 def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     """After `kill -9` no process is left, what has ended stays, and the report is that of an unbroken command."""
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pskd_core", *command("headline", broken, seeds="2")], stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 300
-    while not outcomes(broken):
-        assert process.poll() is None, "it has ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    trainers = descendants(process.pid)
+    process, trainers = begun(broken)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert eventually(lambda: not any(map(alive, trainers)))
     ended = outcomes(broken)
-    assert len(ended) < 6
+    assert len(ended) < 12
     assert main(command("headline", broken, seeds="2")) == 0
     assert outcomes(broken).items() >= ended.items()
     assert main(command("headline", unbroken, seeds="2")) == 0
     assert figures(read(broken, "headline")) == figures(read(unbroken, "headline"))
+
+
+def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
+    """The terminal signals all processes at once; the command ends with 130 and takes what it has started with it."""
+    process, trainers = begun(tmp_path)
+    for pid in {process.pid, *trainers}:
+        os.kill(pid, signal.SIGINT)
+    assert process.wait(timeout=120) == 130
+    assert eventually(lambda: not any(map(alive, trainers)))
+    assert len(outcomes(tmp_path)) < 12
 
 
 def test_a_row_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
