@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, black first for what everything is compared with.
-_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+# Okabe and Ito's colours without the yellow, which white paper swallows; black first, for what is compared with.
+_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES = ("-", "--", "-.", ":")
 _OURS, _PUBLISHED = "#0072B2", "#D55E00"
 _WIDTH_IN = 8.0
@@ -95,7 +95,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title:
     figure, axes = _canvas(height_in=size_in, width_in=max(size_in, 4.5))
     axes.grid(visible=False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    font = 8 if len(classes) <= 12 else 6
+    font = 8 if len(classes) <= 12 else 7
     for row, column in np.argwhere(counts > 0):
         share = shares[row, column]
         colour = "white" if share > 60 else "black"
