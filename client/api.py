@@ -23,7 +23,6 @@ from pydantic import ValidationError
 from client.answers import (
     Answer,
     Classification,
-    Comparison,
     Dataset,
     DatasetSummary,
     Estimate,
@@ -31,11 +30,8 @@ from client.answers import (
     Job,
     JobMetrics,
     JobSummary,
-    Leaderboard,
-    LeaderboardRow,
     Model,
     Page,
-    PublishedRow,
     Recording,
     RecordingSummary,
     Run,
@@ -43,6 +39,7 @@ from client.answers import (
     RunReport,
 )
 from client.errors import ImportFailed, NoDataset, Refused, Strange, Unreachable, WaitedTooLong
+from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
 from pskd_core.config import JobSpec
 

@@ -1,6 +1,6 @@
 """Two rows of the leaderboard side by side, on paper."""
 
-from client.answers import Comparison, LeaderboardRow, PairedStatistic, SeedPair
+from client.leaderboard import Comparison, LeaderboardRow, PairedStatistic, SeedPair
 from client.output import interval, per_cent, points, print_table, short_id, stdout
 
 _FEW_SUBJECTS = 12  # with fewer, a bootstrap that is called 95 % holds the truth less than nine times in ten

@@ -13,20 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.answers import (
-    Dataset,
-    DatasetSummary,
-    Difference,
-    Finding,
-    JobSummary,
-    LeaderboardRow,
-    Model,
-    OverSubjects,
-    PublishedRow,
-    Run,
-    Statistic,
-)
+from client.answers import Dataset, DatasetSummary, Finding, JobSummary, Model, Run
 from client.errors import Refused
+from client.leaderboard import Difference, LeaderboardRow, OverSubjects, PublishedRow, Statistic
 
 A = TypeVar("A", bound=BaseModel)
 # Column titles, and what stands below each; numbers are aligned right.

@@ -141,10 +141,10 @@ def common_seeds(a: Collection[int], b: Collection[int]) -> list[int]:
 
 
 def exact_sign_test(first: int, second: int) -> float:
-    """P of a split at least as uneven as (first, second) if either side were as likely: binomial, two-sided, in (0, 1].
+    """P of a split at least as uneven as (first, second) if either side were as likely: binomial, two-sided, in [0, 1].
 
-    Of the counts that only one of two systems has right, this is McNemar's exact test. In whole numbers, so that
-    neither a tail below 1e-300 nor a hundred thousand samples lose a digit before the last division.
+    Of the counts that only one of two systems has right, this is McNemar's exact test. In whole numbers, so that no
+    digit is lost before the last division, however many samples there are.
     """
     n, term, tail = first + second, 1, 0
     for k in range(min(first, second) + 1):

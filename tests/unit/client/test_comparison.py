@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from client import output
-from client.answers import Comparison, LeaderboardRow, PublishedRow
 from client.comparison import print_comparison
+from client.leaderboard import Comparison, LeaderboardRow, PublishedRow
 from client.output import AGAINST, LEADERBOARD, PUBLISHED
 
 STATISTIC = {"mean": 0.9, "sd": 0.02, "low": 0.85, "high": 0.95}

@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from client.answers import Statistic
 from client.errors import Busy, Conflicting, Invalid, NotAllowed, NotFound, Refused, ServiceFault, TooLarge, refusal
+from client.leaderboard import Statistic
 from client.output import aligned, lasting, mean_and_sd, per_cent, print_table, report_error
 
 
