@@ -74,7 +74,7 @@ def train_command(options: argparse.Namespace) -> None:
                     fold,
                     seed,
                     folder=out / "runs" / folder_name(fold, seed),
-                    answers=options.teachers,
+                    teachers=options.teachers,
                     export=True,
                     listener=_Bar(progress, f"{fold.name} seed {seed}"),
                 )

@@ -16,7 +16,7 @@ from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold
 from pskd_core.errors import CheckpointError
-from pskd_core.run import Run, RunOutcome
+from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
 
 CHECKPOINT_EVERY_S = 20.0
@@ -46,17 +46,19 @@ def run_in_folder(
     seed: int,
     *,
     folder: Path,
-    answers: Path | None,
+    teachers: Path | None,
     export: bool,
     listener: Listener,
 ) -> RunOutcome:
-    """Train, judge and perhaps export, or read what an earlier call has left; `answers` is a folder of `Run`'s."""
+    """Train, judge and perhaps export, or read what an earlier call has left; `teachers` keeps their answers."""
     finished = folder / OUTCOME
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    key = teachers_key(dataset, spec, fold, seed)
+    answers = teachers / key if teachers is not None and key is not None else None
     run = _resumed(folder, listener, lambda resume: Run(dataset, spec, fold, seed, resume=resume, answers=answers))
     listener.began(run.state.epoch, run.total_epochs)
     saved_at = time.monotonic()

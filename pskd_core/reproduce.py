@@ -105,12 +105,12 @@ def reproduce(
     plans, problems = _plan(specs, dataset)
     if chosen.reference in problems:
         raise DataError(f"row {chosen.reference}, with which every row is compared: {problems[chosen.reference]}")
-    answers = out / "teachers"
+    teachers = out / "teachers"
     with _claimed(out, dataset):
-        for leftover in answers.glob(".*.partial"):  # of a command that was killed while it wrote
+        for leftover in teachers.glob(".*.partial"):  # of a command that was killed while it wrote
             shutil.rmtree(leftover)
         names = {row.key: row.name for row in chosen.rows}
-        _execute(list(_units(plans, names, out)), dataset, answers, jobs=jobs, console=console)
+        _execute(list(_units(plans, names, out)), dataset, teachers, jobs=jobs, console=console)
     results = [_result(row, plans.get(row.key), problems.get(row.key, ""), out) for row in chosen.rows]
     device = pick_device(specs[chosen.reference])
     setting = Setting(
@@ -175,7 +175,7 @@ def _claimed(out: Path, dataset: Dataset) -> Iterator[None]:
 # --- Several at once ----------------------------------------------------------------------------------------------
 
 
-def _execute(units: Sequence[_Unit], dataset: Dataset, answers: Path, *, jobs: int, console: Console) -> None:
+def _execute(units: Sequence[_Unit], dataset: Dataset, teachers: Path, *, jobs: int, console: Console) -> None:
     """Every run that has not ended, in processes of their own; Ctrl-C stops them at their next step."""
     open_units = [unit for unit in units if not all(task.ended for task in unit)]
     if not open_units:
@@ -188,7 +188,7 @@ def _execute(units: Sequence[_Unit], dataset: Dataset, answers: Path, *, jobs: i
             min(jobs, len(open_units)),
             mp_context=spawn,
             initializer=_enter,
-            initargs=(dataset.path, answers, stopping, ticks),
+            initargs=(dataset.path, teachers, stopping, ticks),
         ) as pool,
     ):
         try:
@@ -230,7 +230,7 @@ class _Child:
     """What a process that trains holds."""
 
     dataset: Dataset
-    answers: Path
+    teachers: Path
     stopping: Event
     ticks: _Ticks
 
@@ -238,11 +238,11 @@ class _Child:
 _child: _Child  # set once in each process that trains
 
 
-def _enter(dataset: Path, answers: Path, stopping: Event, ticks: _Ticks) -> None:
+def _enter(dataset: Path, teachers: Path, stopping: Event, ticks: _Ticks) -> None:
     """Begin a process that trains; it ends with its parent, however that ends."""
     global _child  # noqa: PLW0603  # an executor hands its initialiser's result to nobody
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _child = _Child(Dataset.open(dataset), answers, stopping, ticks)
+    _child = _Child(Dataset.open(dataset), teachers, stopping, ticks)
 
 
 def _end_with_parent() -> None:
@@ -264,7 +264,7 @@ def _work(unit: _Unit) -> None:
                 task.fold,
                 task.seed,
                 folder=task.folder,
-                answers=_child.answers,
+                teachers=_child.teachers,
                 export=False,  # nobody classifies with a hundred students
                 listener=_Teller(task.label),
             )

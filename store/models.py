@@ -196,6 +196,18 @@ class Outbox(Base):
     )
 
 
+class TeacherAnswers(Base):
+    """What the teachers of a run answered, kept for other students of the same teachers."""
+
+    __tablename__ = "teacher_answers"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of all that the answers depend on
+    tree_digest: Mapped[str]  # their files in the object store
+    size_bytes: Mapped[Large]
+    used_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
 class Configuration(Base):
     """A leaderboard row: one spec on one dataset's content, over seeds.
 

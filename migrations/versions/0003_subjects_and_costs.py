@@ -8,7 +8,7 @@ from alembic import op
 from pskd_core.evaluation.metrics import subject_interval_95
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 _COSTS = ("parameters", "macs", "bundle_bytes")
 _JSON = sa.JSON(none_as_null=True)
