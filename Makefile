@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint unit test demo lock clean
+.PHONY: help setup check lint unit test demo reproduce lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,8 @@ unit test: export OMP_NUM_THREADS ?= 1
 
 help:
 	@echo "make demo   start everything, train on made data, classify a recording (DATA=/path/to/UTD-MHAD for real data)"
+	@echo "make reproduce  run an experiment of the paper and write its report: EXPERIMENT=table4 DATA=/path/to/UTD-MHAD"
+	@echo "             (also SEEDS=5, PROTOCOL=inner_loso, OUT=build/reproduce, ARGS='--preset utd-paper')"
 	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
 	@echo "make setup  make .venv with everything; the others do it when needed"
@@ -50,6 +52,13 @@ test: setup
 
 demo: setup
 	$(BIN)/python -m client.demo $(if $(DATA),--data "$(DATA)")
+
+EXPERIMENT ?= headline
+OUT ?= build/reproduce
+
+reproduce: setup
+	$(BIN)/python -m pskd_core reproduce $(EXPERIMENT) --out "$(OUT)" $(if $(DATA),--data "$(DATA)") \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
 
 # Taken out of the result: torch's local version (elsewhere pip takes the CUDA build of the same version) and ourselves.
 lock: setup

@@ -72,6 +72,7 @@ class DatasetSummary(Answer):
     detail: str | None
     created_at: datetime
     recordings: int | None
+    digest: str | None = None
 
 
 class Dataset(DatasetSummary):
@@ -141,10 +142,17 @@ class Job(JobSummary):
     spec: dict[str, Any]
 
 
+class Fold(Answer):
+    """One split that each seed trains on."""
+
+    fold: str
+
+
 class Estimate(Answer):
     """What a job would do."""
 
     spec: dict[str, Any]
+    folds: tuple[Fold, ...] | None = None
     runs: int | None
     epochs: int
     steps: int | None
@@ -163,6 +171,8 @@ class Run(Answer):
     attempts: int
     cause: str | None
     detail: str | None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     result: dict[str, Any] | None
 
 

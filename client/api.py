@@ -141,9 +141,12 @@ class Client:
 
     # --- Jobs -----------------------------------------------------------------------------------------------------
 
-    def submit(self, spec: JobSpec | Mapping[str, Any]) -> Job:
-        """Start a job from a spec, or from `{"preset": …}` with fields laid over it."""
-        return self._post(Job, "/v1/jobs", lambda: {"json": _plain(spec)})
+    def submit(self, spec: JobSpec | Mapping[str, Any], *, key: str | None = None) -> Job:
+        """Start a job from a spec, or from `{"preset": …}` with fields laid over it.
+
+        With a `key`, submitting the same again gives the job that is there already, as it was when it began.
+        """
+        return self._post(Job, "/v1/jobs", lambda: {"json": _plain(spec)}, key=key)
 
     def estimate(self, spec: JobSpec | Mapping[str, Any]) -> Estimate:
         """What submitting it would do; nothing is started."""
@@ -164,6 +167,10 @@ class Client:
     def report(self, run_id: str) -> RunReport:
         """What a finished run measured, in full."""
         return self._get(RunReport, f"/v1/runs/{run_id}/report")
+
+    def predictions(self, run_id: str) -> bytes:
+        """What a finished run's student said of every sample, as an `.npz`; the core's `read_predictions` reads it."""
+        return self._transport.get(f"/v1/runs/{run_id}/predictions").content
 
     def cancel(self, job_id: str) -> Job:
         """End a job; what it has finished stays."""
@@ -275,8 +282,8 @@ class Client:
     def _get(self, answer: type[A], path: str, **parameters: Any) -> A:
         return self._read(answer, self._transport.get(path, **parameters))
 
-    def _post(self, answer: type[A], path: str, body: Body = dict, **parameters: Any) -> A:
-        return self._read(answer, self._transport.post(path, body, **parameters))
+    def _post(self, answer: type[A], path: str, body: Body = dict, *, key: str | None = None, **parameters: Any) -> A:
+        return self._read(answer, self._transport.post(path, body, key=key, **parameters))
 
     def _read(self, answer: type[A], response: Response) -> A:
         try:

@@ -13,6 +13,7 @@ from client.api import DEFAULT_URL, Client
 from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
+from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.template import write_template
 from client.timeline import print_timeline
@@ -87,7 +88,7 @@ def up(
     try:
         from client.up import run_stack  # noqa: PLC0415  # a client of a service elsewhere is installed without a broker
     except ModuleNotFoundError as missing:
-        raise NotInstalled(missing.name) from missing
+        raise NotInstalled(missing.name, what="the parts of the stack", extra="embedded") from missing
     run_stack(
         home or default_home(),
         host=host,
@@ -337,6 +338,9 @@ def compare(ctx: typer.Context, a: RowId, b: RowId, as_json: AsJson = False) -> 
             output.print_json(found)
         else:
             print_comparison(found)
+
+
+app.command()(reproduce)
 
 
 @app.command()

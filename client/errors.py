@@ -109,12 +109,11 @@ class ImportFailed(ClientError):
 
 
 class NotInstalled(ClientError):
-    """The embedded stack needs a package that a mere client does without."""
+    """A command needs a package that a mere client does without."""
 
-    remedy = "pip install 'pskd[embedded]'"
-
-    def __init__(self, package: str | None) -> None:
-        super().__init__(f"the embedded stack needs {package}, which is not installed")
+    def __init__(self, package: str | None, *, what: str, extra: str) -> None:
+        super().__init__(f"{what} need {package}, which is not installed")
+        self.remedy = f"pip install 'pskd[{extra}]'"
 
 
 class NoDataset(ClientError):

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from pskd_core.config import merge
+from pskd_core.errors import SpecError
+from pskd_core.experiments import parse_setting
 
 
 class BadSpecFile(ValueError):
@@ -38,16 +40,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _nested(setting: str) -> Mapping[str, Any]:
-    """`training.epochs=10` as `{"training": {"epochs": 10}}`."""
-    path, equals, text = setting.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise BadSpecFile(f"--set {setting}: write path=value, such as training.epochs=10")
     try:
-        value: Any = yaml.safe_load(text)
-    except yaml.YAMLError as unreadable:
-        raise BadSpecFile(f"--set {setting}: the value is not YAML ({unreadable})") from unreadable
-    for key in reversed(keys):
-        value = {key: value}
-    nested: dict[str, Any] = value
-    return nested
+        return parse_setting(setting)
+    except SpecError as error:
+        raise BadSpecFile(str(error)) from error

@@ -36,10 +36,10 @@ class Transport:
         """Read something; parameters that are None are left out."""
         return self._send("GET", path, dict, params=_given(parameters))
 
-    def post(self, path: str, body: Body = dict, **parameters: Any) -> httpx.Response:
-        """Create or change something, once, however often it must be sent."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        return self._send("POST", path, body, params=_given(parameters), headers=key)
+    def post(self, path: str, body: Body = dict, *, key: str | None = None, **parameters: Any) -> httpx.Response:
+        """Create or change something, once, however often it must be sent; with a `key` of one's own, once for ever."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self._send("POST", path, body, params=_given(parameters), headers=headers)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:

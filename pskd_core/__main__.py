@@ -1,16 +1,14 @@
-"""`python -m pskd_core train`: the whole method on one machine, without a service."""
+"""`python -m pskd_core train | reproduce`: the whole method on one machine, without a service."""
 
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from rich.console import Console
@@ -21,13 +19,25 @@ from rich.table import Table
 from pskd_core.config import JobSpec, configuration_hash, parse_spec, preset_names
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
-from pskd_core.data.splits import Fold, plan_folds
+from pskd_core.data.splits import plan_folds
 from pskd_core.data.synthetic import SyntheticSource
-from pskd_core.errors import CheckpointError, PskdError, SpecError
+from pskd_core.errors import PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
-from pskd_core.run import Run, RunOutcome, environment, pick_device, teachers_key
+from pskd_core.experiments import (
+    ExperimentName,
+    default_preset,
+    experiment,
+    parse_seeds,
+    protocol_fields,
+    row_specs,
+)
+from pskd_core.folder import Listener, folder_name, run_in_folder, write_json
+from pskd_core.report.markdown import sentences
+from pskd_core.report.write import write_report
+from pskd_core.reproduce import reproduce
+from pskd_core.run import RunOutcome, environment, pick_device
+from pskd_core.training.meter import EpochReport
 
-CHECKPOINT_EVERY_S = 20.0
 console = Console(stderr=True)
 
 
@@ -35,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status (0 done, 1 refused or failed; argparse exits with 2 on usage)."""
     options = _parser().parse_args(arguments)
     try:
-        train_command(options)
+        if options.command == "reproduce":
+            reproduce_command(options)
+        else:
+            train_command(options)
     except PskdError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
@@ -55,21 +68,45 @@ def train_command(options: argparse.Namespace) -> None:
         folds = plan_folds(spec, dataset.info, dataset.recordings)
         with _progress() as progress:
             outcomes = [
-                _run(
+                run_in_folder(
                     dataset,
                     spec,
                     fold,
                     seed,
-                    folder=out / "runs" / f"{_file_name(fold.name)}-seed{seed}",
+                    folder=out / "runs" / folder_name(fold, seed),
                     teachers=options.teachers,
-                    progress=progress,
+                    export=True,
+                    listener=_Bar(progress, f"{fold.name} seed {seed}"),
                 )
                 for seed in spec.seeds
                 for fold in folds
             ]
     summary = summarise(outcomes, folds=folds)
-    _write_json(out / "result.json", result(spec, outcomes, summary))
+    write_json(out / "result.json", result(spec, outcomes, summary))
     _print_summary(spec, summary, out / "result.json")
+
+
+def reproduce_command(options: argparse.Namespace) -> None:
+    """Run one of the paper's experiments and write its report; finished runs are not repeated."""
+    with opened_dataset(options.data) as dataset:
+        chosen = experiment(options.experiment, layout=dataset.info.layout)
+        preset = options.preset or default_preset(dataset.info.layout)
+        protocol = protocol_fields(options.protocol, options.subjects, lambda: _training_subjects(dataset))
+        common = {"protocol": protocol, "seeds": options.seeds}
+        specs = row_specs(chosen, preset=preset, common=common, settings=options.settings)
+        jobs = options.jobs or max(1, (os.cpu_count() or 1) // specs[chosen.reference].training.threads)
+        report = reproduce(chosen, specs, dataset, options.out, preset=preset, jobs=jobs, console=console)
+    written = write_report(report, options.out / chosen.name)
+    for sentence in sentences(report):
+        Console().print(f"- {sentence}", markup=False, highlight=False)
+    console.print(f"written to {written}", highlight=False)
+
+
+def _training_subjects(dataset: Dataset) -> Sequence[str]:
+    split = dataset.info.protocols.get("cross_subject")
+    if split is None:
+        raise SpecError("the dataset has no protocol cross_subject; name the subjects with --subjects 1,2,…")
+    return split.train
 
 
 def read_spec(options: argparse.Namespace) -> JobSpec:
@@ -123,54 +160,23 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
     }
 
 
-def _run(
-    dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, teachers: Path | None, progress: Progress
-) -> RunOutcome:
-    finished = folder / "outcome.json"
-    if finished.exists():
-        return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
-        shutil.rmtree(leftover)
-    key = teachers_key(dataset, spec, fold, seed)
-    answers = teachers / key if teachers is not None and key is not None else None
-    run = _resumed(dataset, spec, fold, seed, folder=folder, answers=answers)
-    task = progress.add_task(f"{fold.name} seed {seed}", total=run.total_epochs, completed=run.state.epoch, note="")
-    saved_at = time.monotonic()
-    for report in run.epochs():
-        progress.update(task, completed=report.index + 1, note=_note(report.phase, report.metrics))
-        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and report.index + 1 < report.total:
-            _save(run, folder)
-            saved_at = time.monotonic()
-    return _finish(run, folder)
+class _Bar(Listener):
+    """Shows a run as a bar."""
 
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress, self._label = progress, label
 
-def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, answers: Path | None) -> Run:
-    """The run at its last checkpoint, or afresh if there is none that can be read."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), reverse=True):
-        try:
-            return Run(dataset, spec, fold, seed, resume=checkpoint, answers=answers)
-        except CheckpointError as unusable:
-            console.print(f"[yellow]warning:[/] {escape(str(unusable))}", highlight=False, soft_wrap=True)
-    return Run(dataset, spec, fold, seed, answers=answers)
+    def began(self, done: int, total: int) -> None:
+        """A bar appears."""
+        self._task = self._progress.add_task(self._label, total=total, completed=done, note="")
 
+    def epoch(self, report: EpochReport) -> None:
+        """The bar grows."""
+        self._progress.update(self._task, completed=report.index + 1, note=_note(report.phase, report.metrics))
 
-def _finish(run: Run, folder: Path) -> RunOutcome:
-    outcome = run.finish()
-    run.save_predictions(folder / "predictions.npz")
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    run.export(folder / "bundle")
-    _write_json(folder / "outcome.json", outcome.model_dump(mode="json"))
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    return outcome
-
-
-def _save(run: Run, folder: Path) -> None:
-    old = list(folder.glob("checkpoint-*"))
-    run.checkpoint(folder / f"checkpoint-{run.state.epoch:05d}")
-    for checkpoint in old:
-        shutil.rmtree(checkpoint)
+    def warn(self, text: str) -> None:
+        """A line above the bars."""
+        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _claim(out: Path, spec: JobSpec, dataset: Dataset) -> None:
@@ -179,20 +185,7 @@ def _claim(out: Path, spec: JobSpec, dataset: Dataset) -> None:
     claim = out / "identity.json"
     if claim.exists() and json.loads(claim.read_text(encoding="utf-8")) != identity:
         raise SpecError(f"{out} holds runs of another spec or dataset; choose another --out folder", pointer="")
-    _write_json(claim, identity)
-
-
-def _write_json(file: Path, content: Any) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as out:
-        json.dump(content, out, indent=1, sort_keys=True, allow_nan=False)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)
-
-
-def _file_name(fold: str) -> str:
-    return fold.replace("/", "_").replace(":", "-")
+    write_json(claim, identity)
 
 
 def _note(phase: str, metrics: dict[str, float]) -> str:
@@ -228,7 +221,13 @@ def _per_cent(figure: Spread) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pskd_core", description="Cross-modal distillation, no service.")
-    train = parser.add_subparsers(dest="command", required=True).add_parser("train", help="train and evaluate a spec")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands.add_parser("train", help="train and evaluate a spec"))
+    _add_reproduce(commands.add_parser("reproduce", help="run an experiment of the paper and write a report"))
+    return parser
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("spec", nargs="?", type=Path, metavar="SPEC.yaml", help="a job spec")
     train.add_argument("--preset", help=f"a recipe: {', '.join(preset_names())}")
     train.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
@@ -241,7 +240,29 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the teachers' answers here, and train no teachers whose answers are here already",
     )
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for result.json, bundles, runs")
-    return parser
+
+
+def _add_reproduce(command: argparse.ArgumentParser) -> None:
+    command.add_argument("experiment", choices=get_args(ExperimentName))
+    command.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs, and a folder for the report")
+    command.add_argument(
+        "--seeds", type=parse_seeds, default=[0, 1, 2], metavar="N|0,1,…", help="how many, or which (default: 3)"
+    )
+    command.add_argument("--protocol", metavar="NAME", help="cross_subject (default), loso, inner_loso, …")
+    command.add_argument(
+        "--subjects", type=lambda text: text.split(","), default=[], metavar="1,3,…", help="for loso and inner_loso"
+    )
+    command.add_argument("--preset", help="the recipe (default: the dataset's own headline, else demo)")
+    command.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="[ROW:]PATH=VALUE",
+        help="such as training.epochs=10, or sp:method.loss.weight=30; repeatable",
+    )
+    command.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: cores / threads of a run)")
 
 
 def _seeds(text: str) -> list[int]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pskd_core.data.columnar import Dataset
+from pskd_core.data import berkeley_mhad, mmact
+from pskd_core.data.columnar import Dataset, Recording, Stream, write_dataset
 from pskd_core.data.importing import import_dataset
 from pskd_core.data.synthetic import SyntheticSource
 
@@ -31,3 +32,37 @@ def small_dataset(path: Path) -> Dataset:
     """Four subjects, two trials, six classes, imported to `path`."""
     import_dataset(SMALL_SOURCE, path)
     return Dataset.open(path)
+
+
+# What a reader of the layout calls the streams that our own synthetic data lack.
+_MORE_SENSORS = {
+    "utd_mhad": (),
+    "berkeley_mhad": tuple(name for name, _ in berkeley_mhad._PLACES.values() if name != "accelerometer"),
+    "mmact": tuple(name for name, _ in mmact._SENSORS.values() if name not in {"accelerometer", "gyroscope"}),
+}
+LAYOUTS = tuple(_MORE_SENSORS)
+
+
+def layout_dataset(path: Path, layout: str) -> Dataset:
+    """The small dataset with the streams that the reader of `layout` names, copies of the accelerometer in them."""
+    source = small_dataset(path / "source")
+    more = _MORE_SENSORS[layout]
+    streams = source.info.streams | dict.fromkeys(more, source.info.streams["accelerometer"])
+    recordings = [
+        Recording(
+            id=meta.id,
+            subject=meta.subject,
+            trial=meta.trial,
+            label=meta.label,
+            streams={name: _stream(source, name, index) for name in streams},
+        )
+        for index, meta in enumerate(source.recordings)
+    ]
+    info = source.info.model_copy(update={"layout": layout, "streams": streams})
+    return write_dataset(path / "dataset", info, recordings)
+
+
+def _stream(source: Dataset, name: str, index: int) -> Stream:
+    meta = source.recordings[index]
+    held = name if name in meta.streams else "accelerometer"
+    return Stream(source.stream(held, index), meta.rate_hz(held))

@@ -173,6 +173,22 @@ def read_report(run_id: str, session: Reading, caller: CallerDep) -> RunReport:
 
 
 @router.get(
+    "/v1/runs/{run_id}/predictions",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, **documented(404)},
+)
+def read_predictions(run_id: str, services: ServicesDep, caller: CallerDep) -> Response:
+    """What a finished run's student said of every sample, as an `.npz`: ids, subjects, labels, logits of each part."""
+    with services.database.read() as session:
+        digest = runs.get(session, run_id, tenant=caller.tenant).predictions_digest
+    if digest is None:
+        raise NotFound("predictions of run", run_id)
+    # No session is held while the bytes are fetched.
+    headers = {"Content-Disposition": f'attachment; filename="{run_id}.npz"'}
+    return Response(services.objects.get_bytes(digest), headers=headers, media_type="application/octet-stream")
+
+
+@router.get(
     "/v1/jobs/{job_id}/events",
     response_model=Paged[EventOut],
     responses={

@@ -76,7 +76,7 @@ def scores(logits: FloatArray, labels: IntArray, subjects: Sequence[str]) -> Sco
         ece=expected_calibration_error(logits, labels),
         paper_f=paper_f(logits, labels),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        per_class=_per_class(confusion),
+        per_class=class_scores(confusion),
         per_subject=_per_subject(logits.argmax(axis=1) == labels, subjects),
     )
 
@@ -116,7 +116,8 @@ def _ratio(part: IntArray, whole: IntArray) -> Float64Array:
     return np.divide(part, whole, out=undefined, where=whole > 0)
 
 
-def _per_class(confusion: IntArray) -> tuple[ClassScores, ...]:
+def class_scores(confusion: IntArray) -> tuple[ClassScores, ...]:
+    """Precision, recall and F1 of every class."""
     hits, support, claims = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     columns = (_ratio(hits, claims), _ratio(hits, support), _f1(confusion))
     return tuple(

@@ -124,7 +124,7 @@ def test_an_interrupted_command_goes_on_from_its_checkpoint(
     spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in mid-run, then the same command: it goes on after the last epoch saved and ends as if unbroken."""
-    monkeypatch.setattr("pskd_core.__main__.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("pskd_core.folder.CHECKPOINT_EVERY_S", 0.0)
     epochs, finish = Run.epochs, tmp_path / "broken" / "result.json"
     done: list[int] = []
 
@@ -139,6 +139,8 @@ def test_an_interrupted_command_goes_on_from_its_checkpoint(
     command = ["train", str(spec_file), "--out"]
     assert main([*command, str(tmp_path / "broken")]) == 130
     assert not finish.exists()
+    with (tmp_path / "broken" / "runs" / "all-seed0" / "epochs.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"phase": "stud')  # as `kill -9` may leave it
     leftover = tmp_path / "broken" / "runs" / "all-seed0" / ".checkpoint-00004.0.partial"
     leftover.mkdir()
     assert main([*command, str(tmp_path / "broken")]) == 0
@@ -146,6 +148,13 @@ def test_an_interrupted_command_goes_on_from_its_checkpoint(
     assert not leftover.exists()
     assert main([*command, str(tmp_path / "unbroken")]) == 0
     assert finish.read_bytes() == (tmp_path / "unbroken" / "result.json").read_bytes()
+    assert logged_epochs(tmp_path / "broken") == logged_epochs(tmp_path / "unbroken")
+
+
+def logged_epochs(out: Path) -> list[tuple[str, dict[str, float]]]:
+    """What the log of the only run says of each epoch, but for the time."""
+    lines = (out / "runs" / "all-seed0" / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(entry["phase"], entry["metrics"]) for entry in map(json.loads, lines)]
 
 
 def test_the_command_line_refuses_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ from store.settings import Settings
 
 CLASSES = ("along_x", "along_y", "along_z")
 FRAMES = 32
+PREDICTIONS = b"what a run has predicted"
 SPEC: dict[str, Any] = {"name": "tiny", "dataset": "tiny", "method": {"kind": "none"}, "training": {"epochs": 2}}
 
 
@@ -110,7 +111,7 @@ class Stored:
             result={"test": {"accuracy": accuracy, "macro_f1": accuracy, "n": 12}, "parameters": 12, "macs": 300},
             report={"classes": list(CLASSES), "test": {"confusion": [[4, 0, 0], [0, 4, 0], [0, 3, 1]]}},
             test=Tested(accuracy=accuracy, macro_f1=accuracy, n=12, confusion=[[4, 0, 0], [0, 4, 0], [0, 3, 1]]),
-            predictions_digest="0" * 64,
+            predictions_digest=self.objects.put_bytes(PREDICTIONS),
             bundle_digest=self._trees.bundle_digest,
             bundle_bytes=1000,
             register=True,

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from store import jobs
 from tests.integration.api.conftest import ON_BOTH
-from tests.integration.api.stored import SPEC, Stored
+from tests.integration.api.stored import PREDICTIONS, SPEC, Stored
 from tests.integration.api.test_conventions import problem
 
 
@@ -224,3 +224,19 @@ def test_lists_show_states_alone(service: TestClient, stored: Stored) -> None:
     assert [job["id"] for job in service.get("/v1/jobs?state=queued").json()["items"]] != [done]
     with stored.database.read() as session:
         assert len(jobs.runs_of(session, [waiting, done])) == 3
+
+
+@ON_BOTH
+def test_predictions_are_a_file(service: TestClient, stored: Stored) -> None:
+    """The stored bytes come as they are, under the run's name; before the run has succeeded there are none."""
+    stored.dataset()
+    stored.job()
+    claimed = stored.claim()
+    path = f"/v1/runs/{claimed.run_id}/predictions"
+    assert "predictions" in problem(service.get(path), 404, "not-found")["detail"]
+    stored.succeed(claimed)
+    answer = service.get(path)
+    assert (answer.status_code, answer.content) == (200, PREDICTIONS)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert f"{claimed.run_id}.npz" in answer.headers["content-disposition"]
+    problem(service.get("/v1/runs/run_absent/predictions"), 404, "not-found")

@@ -1,0 +1,150 @@
+"""Plots for people: readable at the width of a page, in colours that colour-blind readers tell apart, without a screen.
+
+Each function takes plain numbers and returns a figure; `save` writes it as PNG and SVG.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours without the yellow, which white paper swallows; black first, for what is compared with.
+_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LINES = ("-", "--", "-.", ":")
+_OURS, _PUBLISHED = "#0072B2", "#D55E00"
+_WIDTH_IN = 8.0
+_STYLE: dict[Any, Any] = {
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "figure.dpi": 130.0,
+    "figure.constrained_layout.use": True,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "pskd",  # equal figures give equal files
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A figure in per cent with its interval, and what was published beside it."""
+
+    name: str
+    value: float | None
+    interval: tuple[float, float] | None = None
+    published: float | None = None
+
+
+def bars(rows: Sequence[Bar], *, title: str, axis: str, reference: str) -> Figure:
+    """A line a row: ours as a dot with its interval, the published figure as a diamond, the reference marked."""
+    figure, axes = _canvas(height_in=1.6 + 0.32 * len(rows))
+    places = np.arange(len(rows))[::-1]
+    for place, row in zip(places, rows, strict=True):
+        if row.interval is not None:
+            axes.plot(row.interval, (place, place), color=_OURS, linewidth=2, solid_capstyle="butt")
+    _markers(
+        axes, [(row.value, place) for row, place in zip(rows, places, strict=True)], "o", _OURS, "ours, 95 % interval"
+    )
+    _markers(
+        axes, [(row.published, place) for row, place in zip(rows, places, strict=True)], "D", _PUBLISHED, "published"
+    )
+    values = {row.name: row.value for row in rows}
+    if (compared := values.get(reference)) is not None:
+        axes.axvline(compared, color="#888888", linewidth=1, linestyle="--", zorder=0)
+    axes.set_yticks(places, [row.name for row in rows])
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(axis)
+    axes.set_title(title, loc="left")
+    shown = [value for row in rows for value in (row.value, *(row.interval or ()), row.published) if value is not None]
+    margin = 0.03 * (max(shown) - min(shown)) + 0.5
+    axes.set_xlim(max(0.0, min(shown) - margin), min(100.0, max(shown) + margin))  # t intervals know no bounds
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def curves(series: Mapping[str, Sequence[float]], *, title: str, across: str, up: str) -> Figure:
+    """A line a name over 1, 2, 3 …; colours and dashes both tell them apart."""
+    figure, axes = _canvas(height_in=4.5)
+    for place, (name, values) in enumerate(series.items()):
+        colour, dashes = _COLOURS[place % len(_COLOURS)], _LINES[place // len(_COLOURS) % len(_LINES)]
+        axes.plot(np.arange(1, len(values) + 1), values, dashes, color=colour, linewidth=1.6, label=name)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title(title, loc="left")
+    if series:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str) -> Figure:
+    """Rows are the true class, in per cent of its samples; only what is not zero carries a number."""
+    counts = np.array(matrix, np.float64)
+    support = counts.sum(axis=1, keepdims=True)
+    shares = 100 * np.divide(counts, support, out=np.zeros_like(counts), where=support > 0)
+    size_in = 3.0 + 0.3 * len(classes)
+    figure, axes = _canvas(height_in=size_in, width_in=max(size_in, 4.5))
+    axes.grid(visible=False)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    font = 8 if len(classes) <= 12 else 7
+    for row, column in np.argwhere(counts > 0):
+        share = shares[row, column]
+        colour = "white" if share > 60 else "black"
+        axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=font)
+    places, names = np.arange(len(classes)), [name.replace("_", " ") for name in classes]
+    axes.set_xticks(places, names, rotation=90, fontsize=font + 1)
+    axes.set_yticks(places, names, fontsize=font + 1)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, loc="left")
+    return figure
+
+
+def by_subject(rows: Mapping[str, Mapping[str, float]], *, title: str, axis: str) -> Figure:
+    """For each subject a dot a row, so that one sees whether a mean hides people for whom it does not hold."""
+    figure, axes = _canvas(height_in=4.0)
+    subjects = list(dict.fromkeys(subject for row in rows.values() for subject in row))
+    shapes = ("o", "s", "^", "v", "D", "P", "X", "*")
+    for place, (name, values) in enumerate(rows.items()):
+        shift = 0.3 * ((place + 0.5) / len(rows) - 0.5)
+        found = [(subjects.index(subject) + shift, value) for subject, value in values.items()]
+        across, up = zip(*found, strict=True)
+        axes.plot(across, up, shapes[place % len(shapes)], color=_COLOURS[place % len(_COLOURS)], label=name)
+    axes.set_xticks(np.arange(len(subjects)), subjects)
+    axes.set_xlim(-0.6, len(subjects) - 0.4)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("subject")
+    axes.set_ylabel(axis)
+    axes.set_title(title, loc="left")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write `stem.png` and `stem.svg`; equal figures give equal files."""
+    with mpl.rc_context(_STYLE):
+        figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+
+
+def _canvas(*, height_in: float, width_in: float = _WIDTH_IN) -> tuple[Figure, Axes]:
+    """An empty plot; made without pyplot, so no screen is asked for and nothing stays in memory."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _markers(axes: Axes, found: Sequence[tuple[float | None, float]], shape: str, colour: str, label: str) -> None:
+    points = [(value, place) for value, place in found if value is not None]
+    if points:
+        across, up = zip(*points, strict=True)
+        axes.plot(across, up, shape, color=colour, label=label, markersize=6)
