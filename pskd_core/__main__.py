@@ -3,18 +3,15 @@
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +25,7 @@ from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import CheckpointError, PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
-from pskd_core.run import Run, RunOutcome, pick_device
+from pskd_core.run import Run, RunOutcome, environment, pick_device
 
 CHECKPOINT_EVERY_S = 20.0
 console = Console(stderr=True)
@@ -58,7 +55,15 @@ def train_command(options: argparse.Namespace) -> None:
         folds = plan_folds(spec, dataset.info, dataset.recordings)
         with _progress() as progress:
             outcomes = [
-                _run(dataset, spec, fold, seed, out / "runs" / f"{_file_name(fold.name)}-seed{seed}", progress)
+                _run(
+                    dataset,
+                    spec,
+                    fold,
+                    seed,
+                    folder=out / "runs" / f"{_file_name(fold.name)}-seed{seed}",
+                    answers=options.teachers,
+                    progress=progress,
+                )
                 for seed in spec.seeds
                 for fold in folds
             ]
@@ -118,22 +123,16 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
     }
 
 
-def environment(device: torch.device) -> dict[str, str]:
-    """Versions and machine, as far as they may change a figure."""
-    packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
-    return {"python": platform.python_version(), **machine, **packages}
-
-
-def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, progress: Progress) -> RunOutcome:
+def _run(
+    dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, answers: Path | None, progress: Progress
+) -> RunOutcome:
     finished = folder / "outcome.json"
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
         shutil.rmtree(leftover)
-    run = _resumed(dataset, spec, fold, seed, folder)
+    run = _resumed(dataset, spec, fold, seed, folder=folder, answers=answers)
     task = progress.add_task(f"{fold.name} seed {seed}", total=run.total_epochs, completed=run.state.epoch, note="")
     saved_at = time.monotonic()
     for report in run.epochs():
@@ -144,14 +143,14 @@ def _run(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path, p
     return _finish(run, folder)
 
 
-def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, folder: Path) -> Run:
+def _resumed(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, answers: Path | None) -> Run:
     """The run at its last checkpoint, or afresh if there is none that can be read."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), reverse=True):
         try:
-            return Run(dataset, spec, fold, seed, resume=checkpoint)
+            return Run(dataset, spec, fold, seed, resume=checkpoint, answers=answers)
         except CheckpointError as unusable:
             console.print(f"[yellow]warning:[/] {escape(str(unusable))}", highlight=False, soft_wrap=True)
-    return Run(dataset, spec, fold, seed)
+    return Run(dataset, spec, fold, seed, answers=answers)
 
 
 def _finish(run: Run, folder: Path) -> RunOutcome:
@@ -233,6 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
     train.add_argument("--protocol", metavar="NAME", help="cross_subject, cross_trial, loso, …")
     train.add_argument("--seeds", type=_seeds, metavar="0,1,…", help="seeds, separated by commas")
+    train.add_argument(
+        "--teachers",
+        type=Path,
+        metavar="DIR",
+        help="keep the teachers' answers here, and train no teachers whose answers are here already",
+    )
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for result.json, bundles, runs")
     return parser
 

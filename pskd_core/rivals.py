@@ -18,7 +18,7 @@ from torch import Tensor
 from pskd_core.errors import SpecError
 from pskd_core.losses import Features, Logits, PerSample
 
-FeatureMap = Annotated[Tensor, "(N, C, T) or (N, C, T, V)"]
+FeatureMap = Annotated[Tensor, "(N, C, T)"]
 Pairs = Annotated[Tensor, "(N, N)"]
 
 
@@ -37,7 +37,7 @@ def hint_distance(regressed_map: FeatureMap, teacher_map: FeatureMap) -> PerSamp
     Args:
         regressed_map: r(f_S), the student's last feature map (N, C, T_S) brought to the teacher's channels; the
             gradient trains r as well.
-        teacher_map: f_T (N, C, T_T) or (N, C, T_T, V); joints are averaged, both sides pooled to the shorter T.
+        teacher_map: f_T (N, C, T_T); both sides are pooled to the shorter T.
 
     Returns:
         (N,), ≥ 0.
@@ -53,7 +53,7 @@ def attention_distance(student_map: FeatureMap, teacher_map: FeatureMap) -> PerS
 
     Args:
         student_map: (N, C_S, T_S).
-        teacher_map: (N, C_T, T_T) or (N, C_T, T_T, V); joints are averaged, both sides pooled to the shorter T.
+        teacher_map: (N, C_T, T_T); both sides are pooled to the shorter T.
 
     Returns:
         (N,), in [0, 2/T] since Q ≥ 0.
@@ -75,10 +75,9 @@ def _attention(feature_map: Tensor) -> Tensor:
 
 
 def _aligned(student_map: Tensor, teacher_map: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as (N, C, T) with the shorter T, the teacher without gradient; channels stay what they are."""
-    student, teacher = (each.mean(dim=3) if each.ndim == 4 else each for each in (student_map, teacher_map.detach()))
-    frames = min(student.shape[2], teacher.shape[2])
-    return F.adaptive_avg_pool1d(student, frames), F.adaptive_avg_pool1d(teacher, frames)
+    """Both with the shorter T, the teacher without gradient; channels stay what they are."""
+    frames = min(student_map.shape[2], teacher_map.shape[2])
+    return F.adaptive_avg_pool1d(student_map, frames), F.adaptive_avg_pool1d(teacher_map.detach(), frames)
 
 
 # --- Relations between the samples of a batch ---------------------------------------------------------------------

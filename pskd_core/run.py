@@ -5,11 +5,14 @@ The command line and the worker both go through here, so they give the same numb
 
 import copy
 import math
+import platform
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,12 +30,14 @@ from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
 from pskd_core.fields import Frozen
+from pskd_core.files import atomic_directory
 from pskd_core.models.cost import count_macs, count_parameters
 from pskd_core.models.forest import Forest
 from pskd_core.shapes import Logits
+from pskd_core.training.answers import RecordingTrainer, ReplayingTrainer, answers_key
 from pskd_core.training.checkpoint import load_checkpoint, save_checkpoint
 from pskd_core.training.forest import fit_forest
-from pskd_core.training.loop import train
+from pskd_core.training.loop import Trainer, train
 from pskd_core.training.meter import EpochReport
 from pskd_core.training.schedule import epoch_plan
 from pskd_core.training.state import new_state
@@ -68,8 +73,26 @@ class RunOutcome(Frozen):
 class Run:
     """Networks in training on one fold with one seed; fresh, or from a checkpoint folder."""
 
-    def __init__(self, dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, resume: Path | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        spec: JobSpec,
+        fold: Fold,
+        seed: int,
+        *,
+        resume: Path | None = None,
+        answers: Path | None = None,
+    ) -> None:
         """Prepare clips and networks.
+
+        Args:
+            dataset: what to train on.
+            spec: the job.
+            fold: one of its folds.
+            seed: one of its seeds.
+            resume: a checkpoint to go on from.
+            answers: a folder in which answers of teachers are kept, each under the run's `answers_key`. If this run's
+                are there its teachers are not trained again; if not, a run that starts afresh leaves them there.
 
         Raises:
             DataError: the training part is empty or lacks a stream.
@@ -77,7 +100,7 @@ class Run:
         """
         torch.set_num_threads(spec.training.threads)
         self.dataset, self.spec, self.fold, self.seed = dataset, spec, fold, seed
-        self.identity = {
+        self.identity: dict[str, Any] = {
             "configuration": configuration_hash(spec),
             "dataset": dataset.digest,
             "fold": fold.name,
@@ -85,6 +108,17 @@ class Run:
         }
         self.device = pick_device(spec)
         self.train_clips = prepare_clips(dataset, fold.train, spec)
+        self.answers_key = answers_key(
+            spec,
+            dataset_digest=dataset.digest,
+            train_ids=self.train_clips.ids,
+            seed=seed,
+            machine=environment(self.device),
+        )
+        self._answers = answers / self.answers_key if answers is not None and self.answers_key is not None else None
+        if self.replays:
+            # Its teachers have no course that could be resumed without these answers.
+            self.identity["answers"] = self.answers_key
         self.state = new_state(spec, dataset.info, seed=seed, device=self.device)
         statistics = channel_statistics(self.train_clips)
         for learner in self.state.learners.values():
@@ -100,6 +134,11 @@ class Run:
         """Epochs of the whole plan, over all phases."""
         return len(epoch_plan(self.spec.method, epochs=self.spec.epochs))
 
+    @property
+    def replays(self) -> bool:
+        """Whether the teachers' answers are kept already, so that the student trains alone."""
+        return self._answers is not None and self._answers.exists()
+
     def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochReport]:
         """Train on, one report an epoch; `validation/accuracy` is added after the student's epochs.
 
@@ -110,8 +149,7 @@ class Run:
         if isinstance(self.spec.student.backbone, RandomForest):
             reports = fit_forest(self.state, self.train_clips, self.spec, seed=self.seed, on_step=on_step)
         else:
-            skeleton = self.dataset.info.skeleton
-            reports = train(self.state, self.train_clips, self.spec, skeleton=skeleton, seed=self.seed, on_step=on_step)
+            reports = self._train(on_step)
         for report in reports:
             if report.phase != "teachers" and self.fold.validation:
                 clips, logits = self._predict(self.state.student.network, "student", "validation")
@@ -119,6 +157,19 @@ class Run:
                 yield replace(report, metrics={**report.metrics, "validation/accuracy": accuracy})
             else:
                 yield report
+
+    def _train(self, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
+        arguments = (self.state, self.train_clips, self.spec)
+        options: dict[str, Any] = {"skeleton": self.dataset.info.skeleton, "seed": self.seed}
+        if self._answers is None or (self.state.epoch and not self.replays):
+            yield from train(Trainer(*arguments, **options), on_step=on_step)
+        elif self.replays:
+            yield from train(ReplayingTrainer(*arguments, folder=self._answers, **options), on_step=on_step)
+        else:
+            with _kept(self._answers) as folder:
+                recording = RecordingTrainer(*arguments, folder=folder, **options)
+                yield from train(recording, on_step=on_step)
+                recording.close()
 
     def checkpoint(self, directory: Path) -> None:
         """Save the state at the end of the last epoch; `directory` must not exist."""
@@ -239,7 +290,26 @@ def _nothing(_steps: int) -> None:
     pass
 
 
+@contextmanager
+def _kept(answers: Path) -> Iterator[Path]:
+    """A folder that becomes `answers` when the block ends, unless another run was faster with the same."""
+    try:
+        with atomic_directory(answers) as folder:
+            yield folder
+    except OSError:
+        if not answers.exists():
+            raise
+
+
 def pick_device(spec: JobSpec) -> torch.device:
     """The device a spec asks for; `auto` takes a GPU if there is one."""
     wanted = spec.resources.device
     return torch.device("cuda" if wanted == "auto" and torch.cuda.is_available() else wanted.replace("auto", "cpu"))
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Versions and machine, as far as they may change a figure."""
+    packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
+    return {"python": platform.python_version(), **machine, **packages}

@@ -11,7 +11,7 @@ class Output(NamedTuple):
 
     logits: Tensor  # (N, K)
     embedding: Tensor  # (N, D), fc0's output: h of Eq. (6)
-    feature_map: Tensor  # (N, C, T) or (N, C, T, V), before pooling
+    feature_map: Tensor  # (N, C, T), before pooling over time; a graph network's is the mean over its joints
 
 
 class Head(nn.Module):
@@ -28,7 +28,8 @@ class Head(nn.Module):
         self.fc1 = nn.Linear(feature_dim, classes)
 
     def forward(self, feature_map: Tensor) -> Output:
-        """(N, C, T) or (N, C, T, V) → logits (N, K) and embedding (N, D), with the feature map handed on."""
-        pooled = feature_map.flatten(2).mean(dim=2)
-        embedding = self.fc0(self.dropout(pooled))
+        """(N, C, T) or (N, C, T, V) → logits (N, K), embedding (N, D), and the map over time (N, C, T)."""
+        if feature_map.ndim == 4:
+            feature_map = feature_map.mean(dim=3)
+        embedding = self.fc0(self.dropout(feature_map.mean(dim=2)))
         return Output(self.fc1(F.relu(embedding)), embedding, feature_map)

@@ -26,46 +26,34 @@ from pskd_core.training.state import Learner, TrainingState, update_average
 from pskd_core.training.views import Batch, Views
 
 
-def train(
-    state: TrainingState,
-    clips: Clips,
-    spec: JobSpec,
-    *,
-    skeleton: SkeletonInfo | None,
-    seed: int,
-    on_step: Callable[[int], None],
-) -> Iterator[EpochReport]:
-    """Train from `state.epoch` to the end of the plan, changing `state` in place.
+def train(trainer: "Trainer", *, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
+    """Train from the state's epoch to the end of the plan, changing the state in place.
 
     Args:
-        state: networks and counters, fresh or from a checkpoint.
-        clips: prepared training clips.
-        spec: what to do.
-        skeleton: of the dataset, for augmentation.
-        seed: of data order, views and dropout.
+        trainer: the networks and how they step.
         on_step: called with the number of optimisation steps done; raising from it stops the training.
 
     Yields:
-        One report an epoch; `state` is then at that epoch's end and may be saved.
+        One report an epoch; the state is then at that epoch's end and may be saved.
 
     Raises:
         NonFiniteLossError: a loss is NaN or infinite.
     """
-    plan = epoch_plan(spec.method, epochs=spec.epochs)
-    trainer = Trainer(state, clips, spec, skeleton=skeleton, seed=seed)
+    state, plan = trainer.state, epoch_plan(trainer.spec.method, epochs=trainer.spec.epochs)
     for index in range(state.epoch, len(plan)):
         phase, epoch = plan[index], plan[:index].count(plan[index])
         meter = Meter()
         trainer.begin(phase, epoch)
-        for batch in trainer.views.batches(phase, epoch=epoch):
+        for batch in trainer.batches(phase, epoch):
             if phase != "student":
                 trainer.teach(batch, meter)
             if phase != "teachers":
                 trainer.distil(batch, meter)
             on_step(state.steps)
         trainer.end(phase, epoch)
+        metrics = trainer.report(meter.means())
         state.epoch = index + 1
-        yield EpochReport(index, len(plan), phase, state.steps, meter.means())
+        yield EpochReport(index, len(plan), phase, state.steps, metrics)
 
 
 class Trainer:
@@ -85,10 +73,18 @@ class Trainer:
         if isinstance(self.schedule, Checkpoints) and phase == "student":
             meet_snapshot(self.state, every=self.schedule.every, epoch=epoch)
 
+    def batches(self, phase: Phase, epoch: int) -> Iterator[Batch]:
+        """The views of a phase's epoch `epoch`."""
+        return self.views.batches(phase, epoch=epoch)
+
     def end(self, phase: Phase, epoch: int) -> None:
         """After a phase's epoch `epoch`."""
         if isinstance(self.schedule, Checkpoints) and phase == "teachers":
             keep_snapshot(self.state, every=self.schedule.every, epoch=epoch, epochs=self.spec.training.epochs)
+
+    def report(self, metrics: dict[str, float]) -> dict[str, float]:
+        """What to report of an epoch that measured `metrics`."""
+        return metrics
 
     def teach(self, batch: Batch, meter: Meter) -> None:
         """One step of every teacher on the labels of the samples it has, with an optional pull toward the student."""
@@ -112,8 +108,7 @@ class Trainer:
 
     def distil(self, batch: Batch, meter: Meter) -> None:
         """One step of the student; the teachers are frozen, in evaluation mode, on the same view."""
-        guides = {name: self._guide(teacher, batch) for name, teacher in self.teachers.items()}
-        student = self.state.student
+        guides, student = self.guides(batch), self.state.student
         output = self._forward(student, "student", batch)
         if not isinstance(self.spec.method, Distill):
             loss = self._label_loss(output, batch)
@@ -134,6 +129,10 @@ class Trainer:
         if self.state.averaged is not None and self.spec.training.ema_decay is not None:
             decay = self.spec.training.ema_decay
             update_average(self.state.averaged, student.network, decay=decay, step=student.steps)
+
+    def guides(self, batch: Batch) -> dict[str, Output]:
+        """What each teacher answers to a batch."""
+        return {name: self._guide(teacher, batch) for name, teacher in self.teachers.items()}
 
     def _forward(self, learner: Learner, name: str, batch: Batch) -> Output:
         # Dropout has a stream of its own per network and step: resuming needs no generator state, and no network's

@@ -31,8 +31,8 @@ def student() -> Output:
 
 
 def teachers() -> dict[str, Output]:
-    """One over joints and one over a sensor, of different widths and lengths."""
-    return {"train": output(1, 3, 4, 2), "worn": output(2, 5, 8)}
+    """Of different widths and lengths."""
+    return {"train": output(1, 3, 4), "worn": output(2, 5, 8)}
 
 
 def regressors() -> dict[str, nn.Module]:

@@ -100,12 +100,18 @@ def test_loso_pools_its_folds(dataset: Dataset) -> None:
 
 
 def test_the_command_line_repeats_to_the_bit(spec_file: Path, tmp_path: Path) -> None:
-    """Two runs of a command write equal `result.json` files, with the override of every option in them."""
+    """Equal commands write equal `result.json` files, with the override of every option in them.
+
+    So does one that leaves its teachers' answers in a folder, and one that finds them there.
+    """
     command = ["train", str(spec_file), "--protocol", "cross_trial", "--seeds", "0,1"]
-    for out in ("one", "two"):
-        assert main([*command, "--out", str(tmp_path / out)]) == 0
+    kept = ["--teachers", str(tmp_path / "teachers")]
+    for out, more in {"one": [], "two": [], "leaving": kept, "reading": kept}.items():
+        assert main([*command, *more, "--out", str(tmp_path / out)]) == 0
     first = (tmp_path / "one" / "result.json").read_text(encoding="utf-8")
-    assert (tmp_path / "two" / "result.json").read_text(encoding="utf-8") == first
+    for out in ("two", "leaving", "reading"):
+        assert (tmp_path / out / "result.json").read_text(encoding="utf-8") == first
+    assert len(list((tmp_path / "teachers").iterdir())) == 2
     result = json.loads(first)
     assert [(run["seed"], run["fold"]) for run in result["runs"]] == [(0, "all"), (1, "all")]
     assert 0 <= result["summary"]["test"]["accuracy"]["mean"] <= 1

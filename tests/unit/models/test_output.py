@@ -23,14 +23,14 @@ def test_embedding_is_fc0_before_the_relu() -> None:
     assert output.logits.tolist() == [[6.5]]
 
 
-def test_pools_time_and_joints_and_hands_the_map_on() -> None:
-    """A graph network's map (N, C, T, V) is averaged over both; attention losses get it whole."""
+def test_averages_joints_then_time_and_hands_the_map_on() -> None:
+    """A graph network's map (N, C, T, V) is averaged over its joints for the losses that compare maps over time."""
     head = Head(channels_in=3, feature_dim=4, classes=2, dropout=0.0)
     feature_map = torch.randn(2, 3, 5, 7)
 
     output = head(feature_map)
 
-    assert output.feature_map is feature_map
+    assert torch.equal(output.feature_map, feature_map.mean(dim=3))
     assert torch.allclose(output.embedding, head.fc0(feature_map.mean(dim=(2, 3))), atol=1e-6)
 
 

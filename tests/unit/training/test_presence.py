@@ -156,3 +156,17 @@ def test_it_resumes_bit_for_bit(lame: Dataset, tmp_path: Path) -> None:
 
     assert first + list(resumed.epochs()) == reports
     assert equal_bits(resumed, unbroken, "student")
+
+
+def test_answers_are_kept_with_those_of_absent_teachers(lame: Dataset, tmp_path: Path) -> None:
+    """A student that reads them learns what one with teachers of its own learns."""
+    spec = spec_of()
+    (fold,) = plan_folds(spec, lame.info, lame.recordings)
+    plain, leaving, reading = (Run(lame, spec, fold, 0, answers=kept) for kept in (None, tmp_path, tmp_path))
+    reports = list(plain.epochs())
+    assert "skeleton/present" in reports[0].metrics
+
+    assert list(leaving.epochs()) == reports
+    assert reading.replays
+    assert list(reading.epochs()) == reports
+    assert equal_bits(plain, reading, "student")
