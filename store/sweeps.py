@@ -229,8 +229,9 @@ def _between(started_at: datetime | None, finished_at: datetime) -> float:
 def cancel(session: Session, sweep_id: str, *, tenant: str = TENANT) -> Sweep:
     """Adds no more trials and cancels the jobs of those that have not ended; cancelling again changes nothing.
 
-    Invariant: a trial that is being proposed either comes before, and is cancelled, or is not made. The runs of all
-    jobs are locked before the first job is, as everyone does who holds several of either.
+    Invariant: a trial that is being proposed either comes before, and is cancelled, or is not made. Jobs are locked in
+    order, each after all its runs; who waits for a job holds one of its runs or takes jobs in order too, so no two wait
+    for each other.
 
     Raises:
         NotFound: no such sweep.
@@ -247,10 +248,7 @@ def cancel(session: Session, sweep_id: str, *, tenant: str = TENANT) -> Sweep:
     sweep.cancelled_at = db_now()
     session.flush()
     of_sweep = select(Job.id).join(SweepTrial, SweepTrial.job_id == Job.id).where(SweepTrial.sweep_id == sweep_id)
-    unended = session.scalars(of_sweep.where(Job.state.not_in(ENDED_JOB)).order_by(Job.id)).all()
-    runs = select(Run.id).where(Run.job_id.in_(unended)).order_by(Run.id).with_for_update(key_share=True)
-    session.execute(runs)
-    for job_id in unended:
+    for job_id in session.scalars(of_sweep.where(Job.state.not_in(ENDED_JOB)).order_by(Job.id)).all():
         with suppress(IllegalTransition):  # it has ended meanwhile
             jobs.cancel(session, job_id, tenant=tenant)
     return sweep
