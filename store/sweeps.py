@@ -197,10 +197,11 @@ def trials_of(session: Session, sweep: Sweep) -> list[Trial]:
 
 
 def _measured(session: Session, sweep: Sweep) -> Mapping[str | None, Measured]:
+    metric = spec_of(sweep).metric
     of_runs = (
         select(
             Run.job_id,
-            Run.result["validation", spec_of(sweep).metric],
+            Run.result["validation"],  # whole: SQLite rounds a number that it takes out by itself
             Run.result["parameters"],
             Run.result["macs"],
             Run.started_at,
@@ -211,10 +212,10 @@ def _measured(session: Session, sweep: Sweep) -> Mapping[str | None, Measured]:
         .order_by(Run.job_id, Run.position)
     )
     found: dict[str | None, Measured] = {}
-    for job_id, score, parameters, macs, started_at, finished_at in session.execute(of_runs):
+    for job_id, validation, parameters, macs, started_at, finished_at in session.execute(of_runs):
         before = found.get(job_id, Measured())
         found[job_id] = Measured(
-            scores=(*before.scores, *(() if score is None else (score,))),
+            scores=(*before.scores, *([validation[metric]] if validation else ())),
             parameters=parameters or before.parameters,
             macs=macs or before.macs,
             seconds=before.seconds + _between(started_at, finished_at),
