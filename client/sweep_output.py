@@ -90,13 +90,32 @@ def print_sweep(sweep: Sweep, *, as_json: bool) -> None:
     titles = ["trial", *names.values(), "state", _TITLES[sweep.metric], "parameters", "took", ""]
     output.print_table([_row(trial, names) for trial in _ranked(sweep.trials)], titles, empty="no trial yet")
     if sweep.heat_map is not None:
-        _print_heat_map(console, sweep.heat_map, names, _TITLES[sweep.metric])
+        print_heat_map(console, sweep.heat_map, names, _TITLES[sweep.metric])
     if sweep.best is not None:
         console.print(
             f"best: trial {sweep.best.number}, {_TITLES[sweep.metric]} {score_text(sweep.best.score)} on the "
             f"validation part ({sweep.best.score.runs} runs)",
             markup=False,
         )
+
+
+def print_heat_map(console: Console, heat_map: HeatMap, names: Mapping[str, str], metric: str) -> None:
+    """Cells by colour on a terminal, plain numbers elsewhere; each is the mean over the other parameters."""
+    titles = [f"{names[heat_map.y]} \\ {names[heat_map.x]}", *map(value_text, heat_map.x_values)]
+    console.print(f"{metric}, mean over the other parameters:", markup=False)
+    if not console.is_terminal:
+        rows = [
+            [value_text(value), *map(output.per_cent, cells)]
+            for value, cells in zip(heat_map.y_values, heat_map.mean, strict=True)
+        ]
+        for line in output.aligned([titles, *rows]):
+            console.print(line, markup=False)
+        return
+    table = Table(*map(escape, titles), box=box.SIMPLE_HEAD)
+    known = [cell for cells in heat_map.mean for cell in cells if cell is not None]
+    for value, cells in zip(heat_map.y_values, heat_map.mean, strict=True):
+        table.add_row(escape(value_text(value)), *(_coloured(cell, known) for cell in cells))
+    console.print(table)
 
 
 def write_best(sweep: Sweep, file: Path) -> None:
@@ -164,25 +183,6 @@ def _sentence(trial: Trial) -> str:
     point = "  ".join(f"{names[path]}={value_text(value)}" for path, value in trial.parameters.items())
     told = score_text(trial.score) if trial.score else f"{trial.cause}: {trial.detail}" if trial.cause else ""
     return f"trial {trial.number} {trial.state}  {point}  {told}".rstrip()
-
-
-def _print_heat_map(console: Console, heat_map: HeatMap, names: Mapping[str, str], metric: str) -> None:
-    """Cells by colour on a terminal, plain numbers elsewhere; each is the mean over the other parameters."""
-    titles = [f"{names[heat_map.y]} \\ {names[heat_map.x]}", *map(value_text, heat_map.x_values)]
-    console.print(f"{metric}, mean over the other parameters:", markup=False)
-    if not console.is_terminal:
-        rows = [
-            [value_text(value), *map(output.per_cent, cells)]
-            for value, cells in zip(heat_map.y_values, heat_map.mean, strict=True)
-        ]
-        for line in output.aligned([titles, *rows]):
-            console.print(line, markup=False)
-        return
-    table = Table(*map(escape, titles), box=box.SIMPLE_HEAD)
-    known = [cell for cells in heat_map.mean for cell in cells if cell is not None]
-    for value, cells in zip(heat_map.y_values, heat_map.mean, strict=True):
-        table.add_row(escape(value_text(value)), *(_coloured(cell, known) for cell in cells))
-    console.print(table)
 
 
 def _coloured(cell: float | None, known: Sequence[float]) -> Text:
