@@ -88,14 +88,19 @@ def create(session: Session, spec: SweepSpec, *, plan_of: PlanOf, tenant: str = 
 
 
 def propose(session: Session, sweep_id: str, number: int, point: Point, *, plan_of: PlanOf) -> bool:
-    """Makes trial `number` at this point; false if that is not the next one (any more), or the sweep was cancelled.
+    """Makes trial `number` at this point; false if it is not the next (any more), or the sweep ends without it.
 
     Invariant: the sweep's row is locked from the count to the commit, so of all who propose a number one succeeds,
     with one job. A trial that can be no job counts as failed.
     """
     counted = (
         update(Sweep)
-        .where(Sweep.id == sweep_id, Sweep.proposed == number - 1, Sweep.cancelled_at.is_(None))
+        .where(
+            Sweep.id == sweep_id,
+            Sweep.proposed == number - 1,
+            Sweep.trials >= number,
+            Sweep.cancelled_at.is_(None),
+        )
         .values(proposed=number)
         .returning(Sweep)
     )
@@ -125,15 +130,15 @@ def spec_of(sweep: Sweep) -> SweepSpec:
 
 
 def unsaturated(session: Session) -> Sequence[Sweep]:
-    """Sweeps that may propose a trial now, oldest first."""
-    under_way = (
+    """Sweeps that may propose a trial, oldest first; whoever proposes looks again at the trials it starts from."""
+    not_ended = (
         select(func.count())
         .select_from(SweepTrial)
         .join(Job, Job.id == SweepTrial.job_id)
         .where(SweepTrial.sweep_id == Sweep.id, Job.state.not_in(ENDED_JOB))
         .scalar_subquery()
     )
-    may_propose = (Sweep.proposed < Sweep.trials) & Sweep.cancelled_at.is_(None) & (under_way < Sweep.at_once)
+    may_propose = (Sweep.proposed < Sweep.trials) & Sweep.cancelled_at.is_(None) & (not_ended < Sweep.at_once)
     return session.scalars(select(Sweep).where(may_propose).order_by(Sweep.id)).all()
 
 
@@ -167,6 +172,11 @@ def counts(session: Session, sweep_ids: Sequence[str]) -> Mapping[str, Counts]:
     return {sweep_id: found.get(sweep_id, Counts()) for sweep_id in sweep_ids}
 
 
+def under_way(trials: Sequence[Trial]) -> int:
+    """How many of these have not ended."""
+    return sum(trial.state not in ENDED_JOB for trial in trials)
+
+
 def state_of(sweep: Sweep, of_trials: Counts) -> SweepState:
     """Where the sweep stands."""
     to_come = sweep.trials - sweep.proposed
@@ -181,7 +191,8 @@ def trials_of(session: Session, sweep: Sweep) -> list[Trial]:
         .where(SweepTrial.sweep_id == sweep.id)
         .order_by(SweepTrial.number)
     )
-    measured = _measured(session, sweep)
+    rows = session.execute(found).all()
+    measured = _measured(session, sweep)  # after the states, so that a trial that has succeeded has all its scores
     return [
         Trial(
             number=trial.number,
@@ -192,7 +203,7 @@ def trials_of(session: Session, sweep: Sweep) -> list[Trial]:
             detail=trial.detail or detail,
             measured=measured.get(trial.job_id, Measured()),
         )
-        for trial, state, cause, detail in session.execute(found)
+        for trial, state, cause, detail in rows
     ]
 
 

@@ -53,15 +53,17 @@ class Searcher:
         return bool(waiting)
 
     def _propose(self, sweep: Sweep) -> None:
-        """Invariant: what was read is still so when it is written, or another has proposed this number and we do not.
+        """Invariant: what is decided by is one look at the trials, and holds until the write, or the number is taken.
 
-        Trials that end in between only leave more room, and the point is the one that follows from what was read.
+        Trials that end in between only leave more room; one that is added in between is this number.
         """
         spec = sweeps.spec_of(sweep)
         assert isinstance(spec.search, Tpe)  # all trials of the others are made with the sweep
         with self._database.read() as session:
             trials = sweeps.trials_of(session, sweep)
             tree_digest = session.get_one(DatasetRow, sweep.dataset_id).tree_digest
+        if sweeps.under_way(trials) >= sweep.at_once:
+            return  # another keeper has proposed since
         if tree_digest is not None:
             self._opened(tree_digest)  # now, so that no transaction waits for it
         point = next_point(spec, spec.search, trials)

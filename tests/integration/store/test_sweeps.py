@@ -175,9 +175,9 @@ def test_a_number_is_proposed_once(database: Database) -> None:
 
 
 def test_a_number_out_of_turn_is_not_proposed(database: Database) -> None:
-    """A number that was made, or whose turn has not come, makes nothing."""
-    sweep_id = create(database, search=TPE)
-    assert [propose(database, sweep_id, number) for number in (2, 1, 1, 2)] == [False, True, False, True]
+    """A number that was made, whose turn has not come, or that is one too many, makes nothing."""
+    sweep_id = create(database, search={**TPE, "trials": 2})
+    assert [propose(database, sweep_id, number) for number in (2, 1, 1, 2, 3)] == [False, True, False, True, False]
     assert len(trials(database, sweep_id)) == 2
 
 
