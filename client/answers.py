@@ -295,33 +295,7 @@ class SweepEstimate(Answer):
     runs: int | None
 
 
-# --- Leaderboard and models ---------------------------------------------------------------------------------------
-
-
-class Statistic(Answer):
-    """A figure over seeds, with its Student-t 95 % interval; one seed has neither sd nor interval."""
-
-    mean: float
-    sd: float | None
-    low: float | None
-    high: float | None
-
-
-class LeaderboardRow(Answer):
-    """One configuration over its seeds."""
-
-    id: str
-    dataset_id: str
-    dataset_name: str
-    protocol: str
-    method: str
-    n_seeds: int
-    n_incomplete_seeds: int
-    n_test: int | None
-    accuracy: Statistic | None
-    macro_f1: Statistic | None
-    parameters: int | None
-    spec: dict[str, Any]
+# --- Models -------------------------------------------------------------------------------------------------------
 
 
 class ModelVersion(Answer):

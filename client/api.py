@@ -30,7 +30,6 @@ from client.answers import (
     Job,
     JobMetrics,
     JobSummary,
-    LeaderboardRow,
     Model,
     Page,
     Recording,
@@ -43,6 +42,7 @@ from client.answers import (
     SweepSummary,
 )
 from client.errors import ImportFailed, NoDataset, Refused, Strange, Unreachable, WaitedTooLong
+from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
@@ -254,11 +254,32 @@ class Client:
     # --- Leaderboard and models -----------------------------------------------------------------------------------
 
     def leaderboard(
-        self, *, dataset: str | None = None, protocol: str | None = None, method: str | None = None
+        self,
+        *,
+        dataset: str | None = None,
+        protocol: str | None = None,
+        method: str | None = None,
+        sort: str | None = None,
+        against: str | None = None,
     ) -> Iterator[LeaderboardRow]:
-        """Configurations over their seeds, best accuracy first; `dataset` is an id, a name or a digest."""
-        filters = {"dataset": dataset, "protocol": protocol, "method": method}
+        """Configurations over their seeds, best accuracy first unless `sort` says otherwise.
+
+        Args:
+            dataset: an id, a name or a digest.
+            sort: such as `-macro_f1` or `parameters`; a leading minus puts the highest first.
+            against: a row's id; every row then tells its paired difference to it.
+        """
+        filters = {"dataset": dataset, "protocol": protocol, "method": method, "sort": sort, "against": against}
         return self._pages("/v1/leaderboard", Page[LeaderboardRow], **filters)
+
+    def published(self, *, dataset: str | None = None) -> tuple[PublishedRow, ...]:
+        """What the paper prints, or that of it which is on the same recordings as `dataset`."""
+        page = self._get(Leaderboard, "/v1/leaderboard", dataset=dataset, published=True, limit=1)
+        return page.published or ()
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Two rows of the leaderboard, paired by seed and by recording."""
+        return self._get(Comparison, "/v1/leaderboard/comparison", a=a, b=b)
 
     def models(self) -> Iterator[Model]:
         """All registered models."""

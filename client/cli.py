@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from client import output
 from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
+from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
 from client.options import AsJson
@@ -47,6 +48,7 @@ app = typer.Typer(
 datasets = typer.Typer(no_args_is_help=True, help="Import datasets and look at them.")
 app.add_typer(datasets, name="dataset")
 
+RowId = Annotated[str, typer.Argument(metavar="ROW", help="Its id, as `pskd leaderboard` shows it.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `pskd jobs` shows it.")]
 
 
@@ -325,12 +327,32 @@ def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Id, name or content digest.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Such as cross_subject.")] = None,
     method: Annotated[str | None, typer.Option(help="Such as pskd or none.")] = None,
+    sort: Annotated[str | None, typer.Option(help="Such as parameters; a leading minus: highest first.")] = None,
+    against: Annotated[str | None, typer.Option(metavar="ROW", help="Show how much each row differs from it.")] = None,
+    published: Annotated[bool, typer.Option("--published", help="Show what the paper prints, apart.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Configurations over their seeds, best accuracy first."""
     with _service(ctx) as service:
-        rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method)
-        output.print_many(rows, output.LEADERBOARD, as_json=as_json, empty="nothing has been tested yet")
+        rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method, sort=sort, against=against)
+        if published and as_json:
+            output.print_json_lists({"measured": rows, "published": service.published(dataset=dataset)})
+        else:
+            columns = output.LEADERBOARD if against is None else output.AGAINST
+            output.print_many(rows, columns, as_json=as_json, empty="nothing has been tested yet")
+            if published:
+                output.print_published(service.published(dataset=dataset))
+
+
+@app.command()
+def compare(ctx: typer.Context, a: RowId, b: RowId, as_json: AsJson = False) -> None:
+    """Two rows of the leaderboard, seed by seed and recording by recording."""
+    with _service(ctx) as service:
+        found = service.compare(a, b)
+        if as_json:
+            output.print_json(found)
+        else:
+            print_comparison(found)
 
 
 @app.command()

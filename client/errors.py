@@ -50,7 +50,7 @@ class NotAllowed(Refused):
 class NotFound(Refused):
     """There is no such dataset, job, model or path."""
 
-    remedy = "`pskd dataset list`, `pskd jobs` and `pskd models` show what there is"
+    remedy = "`pskd dataset list`, `pskd jobs`, `pskd leaderboard` and `pskd models` show what there is"
 
 
 class Conflicting(Refused):

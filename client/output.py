@@ -13,15 +13,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.answers import Dataset, DatasetSummary, Finding, JobSummary, LeaderboardRow, Model, Run, Statistic
+from client.answers import Dataset, DatasetSummary, Finding, JobSummary, Model, Run
 from client.errors import Refused
+from client.leaderboard import Difference, LeaderboardRow, OverSubjects, PublishedRow, Statistic
 
 A = TypeVar("A", bound=BaseModel)
 # Column titles, and what stands below each; numbers are aligned right.
 Columns = Mapping[str, Callable[[A], str]]
 
 _MOST_PROBLEMS = 10
-_NUMBERS = frozenset({"recordings", "seed", "accuracy", "macro-F1", "N", "seeds", "parameters", "version"})
+_BOUNDLESS = 10_000  # letters; wider than any terminal
+_NUMBERS = frozenset(
+    {
+        "recordings", "seed", "accuracy", "macro-F1", "F1", "N", "seeds", "parameters", "version", "A", "B", "A − B",
+        "only A right", "only B right", "p",
+    }
+)  # fmt: skip
 _STYLES = {
     "ready": "green", "succeeded": "green", "running": "cyan", "validating": "cyan", "retrying": "yellow",
     "pausing": "yellow", "paused": "yellow", "cancelling": "yellow", "cancelled": "yellow", "failed": "bold red",
@@ -58,16 +65,22 @@ def print_many(items: Iterable[A], columns: Columns[A], *, as_json: bool, empty:
         print_table([[cell(item) for cell in columns.values()] for item in items], list(columns), empty=empty)
 
 
+def print_json_lists(lists: Mapping[str, Iterable[BaseModel]]) -> None:
+    """One JSON object of arrays, for kinds of rows that must not be mixed."""
+    _write_json({name: [item.model_dump(mode="json") for item in items] for name, items in lists.items()}, indent=1)
+
+
 def print_table(rows: Sequence[Sequence[str]], titles: Sequence[str], *, empty: str = "") -> None:
-    """Rows below their titles."""
-    console = stdout()
+    """Rows below their titles; where a terminal is too narrow for whole words, lines that run on instead."""
     if not rows:
         stderr().print(empty)
-    elif console.is_terminal:
-        console.print(_table(rows, titles))
+        return
+    console, table = stdout(), _table(rows, titles)
+    if console.is_terminal and _narrowest(console, table) <= console.width:
+        console.print(table)
     else:
         for line in aligned([[title.upper() for title in titles], *rows]):
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -96,6 +109,17 @@ def print_dataset(dataset: Dataset) -> None:
     _print_problems(console, report.problems)
 
 
+def print_published(rows: Sequence[PublishedRow]) -> None:
+    """What the paper prints, and below it what must be known to read it."""
+    console = stdout()
+    console.print("\nPublished in the paper, not measured here; ours do not rank among them:")
+    print_many(rows, PUBLISHED, as_json=False, empty="the paper prints nothing on this dataset")
+    for note in dict.fromkeys(f"table {row.table}: {row.note}" for row in rows if row.note):
+        console.print(note.replace("table figure", "figure"), markup=False)
+    if rows:
+        stderr().print("--json says what runs here in the place of each", style="dim")
+
+
 def report_error(error: Exception) -> None:
     """What went wrong, where exactly, and what to do about it."""
     console = stderr()
@@ -119,12 +143,29 @@ def per_cent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f} %"
 
 
+def short_id(row: LeaderboardRow) -> str:
+    """As much of a row's id as tells it from others; commands take it for the whole."""
+    return row.id[:10]
+
+
 def mean_and_sd(statistic: Statistic | None) -> str:
     """Mean ± standard deviation over seeds, in per cent."""
     if statistic is None:
         return "–"
     spread = "" if statistic.sd is None else f" ± {100 * statistic.sd:.1f}"
     return f"{100 * statistic.mean:.1f}{spread} %"
+
+
+def interval(found: Statistic | OverSubjects | None) -> str:
+    """A 95 % interval, in per cent."""
+    if found is None or found.low is None or found.high is None:
+        return "–"
+    return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def points(difference: Statistic) -> str:
+    """A difference of two fractions, in points of per cent."""
+    return f"{100 * difference.mean:+.1f}"
 
 
 def when(moment: datetime) -> str:
@@ -153,6 +194,24 @@ def _tested(run: Run, figure: str) -> float | None:
 def _model_tested(model: Model, figure: str) -> float | None:
     tested = (model.latest.metrics.get("test") or {}) if model.latest else {}
     return tested.get(figure)
+
+
+def _over_subjects(found: OverSubjects | None) -> str:
+    return interval(found) if found is None else f"{interval(found)} of {found.n}"
+
+
+def _paired(difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    return f"{points(difference)} {interval(difference)} over {difference.n_seeds} seeds"
+
+
+def _cited(row: PublishedRow) -> str:
+    return row.method if row.citation is None else f"{row.method} [{row.citation}]"
+
+
+def _as_printed(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.2f} %"
 
 
 def _number(value: float | None) -> str:
@@ -184,14 +243,28 @@ RUNS: Columns[Run] = {
     "N": lambda run: _number(_tested(run, "n")),
 }
 LEADERBOARD: Columns[LeaderboardRow] = {
+    "row": short_id,
     "method": lambda row: row.method,
     "dataset": lambda row: row.dataset_name,
     "protocol": lambda row: row.protocol,
     "accuracy": lambda row: mean_and_sd(row.accuracy),
+    "95 % seeds": lambda row: interval(row.accuracy),
+    "95 % subjects": lambda row: _over_subjects(row.accuracy_over_subjects),
     "macro-F1": lambda row: mean_and_sd(row.macro_f1),
     "seeds": lambda row: str(row.n_seeds),
     "N": lambda row: _number(row.n_test),
     "parameters": lambda row: _number(row.parameters),
+}
+AGAINST: Columns[LeaderboardRow] = {**LEADERBOARD, "difference": lambda row: _paired(row.difference)}
+PUBLISHED: Columns[PublishedRow] = {
+    "table": lambda row: row.table,
+    "method": _cited,
+    "test input": lambda row: row.test_input,
+    "dataset": lambda row: row.dataset,
+    "protocol": lambda row: row.protocol,
+    "accuracy": lambda row: _as_printed(row.accuracy),
+    "F1": lambda row: _as_printed(row.f1),
+    "runs here": lambda row: row.runs_here.replace("_", "-"),
 }
 MODELS: Columns[Model] = {
     "name": lambda model: model.name,
@@ -211,11 +284,18 @@ def _write_json(value: Any, *, indent: int | None) -> None:
 
 def _table(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right" if title in _NUMBERS else "left")
+    for title, column in zip(titles, zip(*rows, strict=True), strict=True):
+        # Ids and other single words are copied into the next command: only columns of several words may break.
+        whole = not any(" " in cell for cell in column)
+        table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=whole)
     for row in rows:
         table.add_row(*(f"[{_STYLES[cell]}]{cell}[/]" if cell in _STYLES else escape(cell) for cell in row))
     return table
+
+
+def _narrowest(console: Console, table: Table) -> int:
+    """Letters that its longest words need beside each other."""
+    return console.measure(table, options=console.options.update_width(_BOUNDLESS)).minimum
 
 
 def _print_problems(console: Console, problems: Sequence[Finding]) -> None:

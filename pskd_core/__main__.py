@@ -25,7 +25,7 @@ from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import CheckpointError, PskdError, SpecError
 from pskd_core.evaluation.metrics import PartSummary, Spread, Summary, summarise
-from pskd_core.run import Run, RunOutcome, environment, pick_device
+from pskd_core.run import Run, RunOutcome, environment, pick_device, teachers_key
 
 CHECKPOINT_EVERY_S = 20.0
 console = Console(stderr=True)
@@ -61,7 +61,7 @@ def train_command(options: argparse.Namespace) -> None:
                     fold,
                     seed,
                     folder=out / "runs" / f"{_file_name(fold.name)}-seed{seed}",
-                    answers=options.teachers,
+                    teachers=options.teachers,
                     progress=progress,
                 )
                 for seed in spec.seeds
@@ -124,7 +124,7 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
 
 
 def _run(
-    dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, answers: Path | None, progress: Progress
+    dataset: Dataset, spec: JobSpec, fold: Fold, seed: int, *, folder: Path, teachers: Path | None, progress: Progress
 ) -> RunOutcome:
     finished = folder / "outcome.json"
     if finished.exists():
@@ -132,6 +132,8 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a command that was killed while it wrote
         shutil.rmtree(leftover)
+    key = teachers_key(dataset, spec, fold, seed)
+    answers = teachers / key if teachers is not None and key is not None else None
     run = _resumed(dataset, spec, fold, seed, folder=folder, answers=answers)
     task = progress.add_task(f"{fold.name} seed {seed}", total=run.total_epochs, completed=run.state.epoch, note="")
     saved_at = time.monotonic()

@@ -76,6 +76,10 @@ class ProtocolError(DataError):
         self.missing = missing
 
 
+class NotComparable(PskdError):
+    """Two results do not stand on the same data and seeds, so their difference would mean nothing."""
+
+
 class NonFiniteLossError(PskdError):
     """A loss term is NaN or infinite. The run cannot go on."""
 

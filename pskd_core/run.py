@@ -91,8 +91,8 @@ class Run:
             fold: one of its folds.
             seed: one of its seeds.
             resume: a checkpoint to go on from.
-            answers: a folder in which answers of teachers are kept, each under the run's `answers_key`. If this run's
-                are there its teachers are not trained again; if not, a run that starts afresh leaves them there.
+            answers: the folder of its teachers' answers. If it is there the teachers are not trained again; if not, a
+                run that starts afresh leaves it.
 
         Raises:
             DataError: the training part is empty or lacks a stream.
@@ -108,17 +108,10 @@ class Run:
         }
         self.device = pick_device(spec)
         self.train_clips = prepare_clips(dataset, fold.train, spec)
-        self.answers_key = answers_key(
-            spec,
-            dataset_digest=dataset.digest,
-            train_ids=self.train_clips.ids,
-            seed=seed,
-            machine=environment(self.device),
-        )
-        self._answers = answers / self.answers_key if answers is not None and self.answers_key is not None else None
+        self._answers = answers
         if self.replays:
             # Its teachers have no course that could be resumed without these answers.
-            self.identity["answers"] = self.answers_key
+            self.identity["answers"] = teachers_key(dataset, spec, fold, seed)
         self.state = new_state(spec, dataset.info, seed=seed, device=self.device)
         statistics = channel_statistics(self.train_clips)
         for learner in self.state.learners.values():
@@ -161,13 +154,14 @@ class Run:
     def _train(self, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
         arguments = (self.state, self.train_clips, self.spec)
         options: dict[str, Any] = {"skeleton": self.dataset.info.skeleton, "seed": self.seed}
-        if self._answers is None or (self.state.epoch and not self.replays):
+        key = teachers_key(self.dataset, self.spec, self.fold, self.seed)
+        if self._answers is None or key is None or (self.state.epoch and not self.replays):
             yield from train(Trainer(*arguments, **options), on_step=on_step)
         elif self.replays:
-            yield from train(ReplayingTrainer(*arguments, folder=self._answers, **options), on_step=on_step)
+            yield from train(ReplayingTrainer(*arguments, folder=self._answers, key=key, **options), on_step=on_step)
         else:
             with _kept(self._answers) as folder:
-                recording = RecordingTrainer(*arguments, folder=folder, **options)
+                recording = RecordingTrainer(*arguments, folder=folder, key=key, **options)
                 yield from train(recording, on_step=on_step)
                 recording.close()
 
@@ -202,11 +196,12 @@ class Run:
         )
 
     def save_predictions(self, file: Path) -> None:
-        """Write ids, labels and the student's logits of each part to an `.npz` file without pickles."""
+        """Write ids, subjects, labels and the student's logits of each part to an `.npz` file without pickles."""
         arrays: dict[str, np.ndarray] = {}
         for part in self._parts():
             clips, logits = self._predict(self.evaluated, "student", part)
             arrays[f"{part}_ids"] = np.array(clips.ids, dtype=np.str_)
+            arrays[f"{part}_subjects"] = np.array(clips.subjects, dtype=np.str_)
             arrays[f"{part}_labels"] = clips.labels
             arrays[f"{part}_logits"] = logits
         np.savez(file, allow_pickle=False, **arrays)
@@ -288,6 +283,17 @@ class Run:
 
 def _nothing(_steps: int) -> None:
     pass
+
+
+def teachers_key(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int) -> str | None:
+    """What names the answers of a run's teachers; null if it has none, or they depend on its student."""
+    return answers_key(
+        spec,
+        dataset_digest=dataset.digest,
+        train_ids=[dataset.recordings[index].id for index in fold.train],
+        seed=seed,
+        machine=environment(pick_device(spec)),
+    )
 
 
 @contextmanager

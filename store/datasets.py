@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -161,6 +161,13 @@ def get(session: Session, dataset_id: str, *, tenant: str = TENANT) -> Dataset:
 def resolve(session: Session, id_or_name: str, *, tenant: str = TENANT) -> Dataset:
     """By id, else by name (one that has not failed first, then the newest). Raises NotFound."""
     return find_dataset(session, id_or_name, tenant=tenant)
+
+
+def layouts(session: Session, dataset: str, *, tenant: str = TENANT) -> set[str]:
+    """In which layout the ready datasets of this id, name or content digest were imported."""
+    named = or_(*(column == dataset for column in (Dataset.id, Dataset.name, Dataset.content_digest)))
+    ready = (Dataset.tenant == tenant) & (Dataset.state == DatasetState.READY)
+    return {present(report)["layout"] for report in session.scalars(select(Dataset.report).where(ready, named))}
 
 
 def page(

@@ -11,12 +11,23 @@ from pskd_core.config import Distill, JobSpec, NamedProtocol, NoTeachers
 from pskd_core.evaluation.metrics import spread
 from store import paging
 from store.base import db_now, upsert
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.models import TENANT, Configuration, ConfigurationResult, Dataset, Job, Run
 from store.paging import Page
-from store.seedstats import Tested, complete_seeds
+from store.seedstats import Tested, complete_seeds, over_subjects
 
-Sort = Literal["-accuracy", "accuracy", "-macro_f1", "macro_f1"]
+Sort = Literal[
+    "-accuracy", "accuracy", "-macro_f1", "macro_f1", "-parameters", "parameters", "-macs", "macs", "-bundle_bytes",
+    "bundle_bytes",
+]  # fmt: skip
+_Figure = InstrumentedAttribute[float | None]
+_FIGURES: Mapping[str, _Figure | InstrumentedAttribute[int | None]] = {
+    "accuracy": Configuration.accuracy_mean,
+    "macro_f1": Configuration.macro_f1_mean,
+    "parameters": Configuration.parameters,
+    "macs": Configuration.macs,
+    "bundle_bytes": Configuration.bundle_bytes,
+}
 
 
 def protocol_name(spec: JobSpec) -> str:
@@ -76,7 +87,9 @@ def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Confi
 def refresh(session: Session, configuration: Configuration) -> None:
     """Computes a configuration's figures anew from its results."""
     rows = session.scalars(select(ConfigurationResult).where(ConfigurationResult.configuration_id == configuration.id))
-    results = {(row.seed, row.fold): Tested(row.accuracy, row.macro_f1, row.n, row.confusion) for row in rows}
+    results = {
+        (row.seed, row.fold): Tested(row.accuracy, row.macro_f1, row.n, row.confusion, row.subjects) for row in rows
+    }
     seeds = complete_seeds(results, configuration.folds)
     configuration.n_seeds = len(seeds)
     configuration.n_incomplete_seeds = len({seed for seed, _ in results}) - len(seeds)
@@ -88,6 +101,9 @@ def refresh(session: Session, configuration: Configuration) -> None:
             low, high = figures.interval_95 or (None, None)
             for part, value in {"mean": figures.mean, "sd": figures.sd, "low": low, "high": high}.items():
                 setattr(configuration, f"{name}_{part}", value)
+        subjects = over_subjects(seeds)
+        configuration.n_subjects = subjects.n
+        configuration.accuracy_subjects_low, configuration.accuracy_subjects_high = subjects.interval_95 or (None, None)
     session.flush()
 
 
@@ -102,7 +118,7 @@ def rows(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[Configuration]:
-    """Ranked rows first, by `sort` (leading minus: best first); rows without a complete seed come last.
+    """Rows by `sort` (leading minus: highest first); those without that figure come last.
 
     `dataset` is an id, a name or a content digest.
 
@@ -110,11 +126,11 @@ def rows(
         BadCursor: the cursor is damaged or of another query.
     """
     filters = {"list": "leaderboard", "dataset": dataset, "protocol": protocol, "method": method, "sort": sort}
-    figure = Configuration.macro_f1_mean if sort.endswith("macro_f1") else Configuration.accuracy_mean
+    figure = _FIGURES[sort.removeprefix("-")]
     statement = select(Configuration).where(Configuration.tenant == tenant, *_matching(dataset, protocol, method))
     after = paging.decode(cursor, filters, (float, str)) if cursor is not None else None
     # Two queries, each in the order of an index, instead of one that sorts every row for its nulls.
-    found = _ranked(session, statement, figure, after, best_first=sort.startswith("-"), limit=limit + 1)
+    found = _ranked(session, statement, figure, after, highest_first=sort.startswith("-"), limit=limit + 1)
     if len(found) <= limit:
         found += _unranked(session, statement, figure, after, limit=limit + 1 - len(found))
     return paging.cut(found, lambda row: (getattr(row, figure.key), row.id), filters, limit=limit)
@@ -132,16 +148,13 @@ def _matching(dataset: str | None, protocol: str | None, method: str | None) -> 
     return conditions
 
 
-_Figure = InstrumentedAttribute[float | None]
-
-
 def _ranked(
     session: Session,
     statement: Select[Configuration],
     figure: _Figure,
     after: paging.Key | None,
     *,
-    best_first: bool,
+    highest_first: bool,
     limit: int,
 ) -> list[Configuration]:
     if after is not None and after[0] is None:
@@ -149,10 +162,10 @@ def _ranked(
     ranked = statement.where(figure.is_not(None))
     place = tuple_(figure, Configuration.id)
     if after is not None:
-        ranked = ranked.where(place < after if best_first else place > after)
+        ranked = ranked.where(place < after if highest_first else place > after)
     # By columns, not by `place`: PostgreSQL has no index order for a row value.
     columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (figure, Configuration.id)
-    order = [column.desc() if best_first else column.asc() for column in columns]
+    order = [column.desc() if highest_first else column.asc() for column in columns]
     return list(session.scalars(ranked.order_by(*order).limit(limit)))
 
 
@@ -171,19 +184,28 @@ def _unranked(
 
 
 def get(session: Session, configuration_id: str, *, tenant: str = TENANT) -> Configuration:
-    """One row. Raises NotFound."""
-    found = select(Configuration).where(Configuration.id == configuration_id, Configuration.tenant == tenant)
-    row = session.scalars(found).one_or_none()
-    if row is None:
-        raise NotFound("configuration", configuration_id)
-    return row
+    """One row, by its id or the beginning of it.
+
+    Raises:
+        NotFound: no row's id begins so.
+        Conflict: several do.
+    """
+    # Ids are hexadecimal, so all that begin with these letters lie between them and a "g": a range of the index.
+    begins = Configuration.id.between(configuration_id, configuration_id + "g")
+    rows = session.scalars(select(Configuration).where(begins, Configuration.tenant == tenant).limit(2)).all()
+    if not rows:
+        raise NotFound("row of the leaderboard", configuration_id)
+    if len(rows) > 1:
+        raise Conflict(f"several rows have an id that begins with {configuration_id!r}; give more of it")
+    return rows[0]
 
 
 def results_of(session: Session, configuration_ids: Sequence[str]) -> Mapping[str, Sequence[ConfigurationResult]]:
-    """The results behind each of these rows, by seed and fold, without confusion matrices: one query for a page."""
+    """The results behind each of these rows, by seed and fold, without what is large in them: one query for a page."""
     found = select(ConfigurationResult).where(ConfigurationResult.configuration_id.in_(configuration_ids))
     ordered = found.order_by(ConfigurationResult.seed, ConfigurationResult.fold)
     grouped: dict[str, list[ConfigurationResult]] = {id_: [] for id_ in configuration_ids}
-    for result in session.scalars(ordered.options(defer(ConfigurationResult.confusion, raiseload=True))):
+    large = (ConfigurationResult.confusion, ConfigurationResult.subjects)
+    for result in session.scalars(ordered.options(*(defer(column, raiseload=True) for column in large))):
         grouped[result.configuration_id].append(result)
     return grouped

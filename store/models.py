@@ -196,6 +196,18 @@ class Outbox(Base):
     )
 
 
+class TeacherAnswers(Base):
+    """What the teachers of a run answered, kept for other students of the same teachers."""
+
+    __tablename__ = "teacher_answers"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of all that the answers depend on
+    tree_digest: Mapped[str]  # their files in the object store
+    size_bytes: Mapped[Large]
+    used_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
 class Configuration(Base):
     """A leaderboard row: one spec on one dataset's content, over seeds.
 
@@ -222,6 +234,9 @@ class Configuration(Base):
     accuracy_sd: Mapped[float | None]  # null with one seed, like the interval
     accuracy_low: Mapped[float | None]  # Student-t 95 % interval over seeds
     accuracy_high: Mapped[float | None]
+    n_subjects: Mapped[int | None]  # null, like the interval, if a seed's result does not tell subjects apart
+    accuracy_subjects_low: Mapped[float | None]  # bootstrap 95 % interval over test subjects; null with one
+    accuracy_subjects_high: Mapped[float | None]
     macro_f1_mean: Mapped[float | None]
     macro_f1_sd: Mapped[float | None]
     macro_f1_low: Mapped[float | None]
@@ -234,6 +249,9 @@ class Configuration(Base):
     __table_args__ = (
         Index("ix_configuration_accuracy", "tenant", "accuracy_mean", "id"),
         Index("ix_configuration_macro_f1", "tenant", "macro_f1_mean", "id"),
+        Index("ix_configuration_parameters", "tenant", "parameters", "id"),
+        Index("ix_configuration_macs", "tenant", "macs", "id"),
+        Index("ix_configuration_bundle_bytes", "tenant", "bundle_bytes", "id"),
     )
 
 
@@ -250,6 +268,7 @@ class ConfigurationResult(Base):
     macro_f1: Mapped[float]
     n: Mapped[int]
     confusion: Mapped[list[Any]]  # rows are truth
+    subjects: Mapped[dict[str, Any] | None]  # [right, recordings] of each; null if no report tells
 
     __table_args__ = (Index(None, "run_id"),)
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pskd_core.evaluation.metrics import accuracy, macro_f1
+from pskd_core.evaluation.metrics import accuracy, macro_f1, subject_interval_95
 from pskd_core.shapes import IntArray
 
 Confusion = Sequence[Sequence[int]]
+Subjects = Mapping[str, Sequence[int]]  # [right, recordings] of each
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,15 @@ class Tested:
     macro_f1: float
     n: int
     confusion: Confusion  # rows are truth
+    subjects: Subjects | None = None  # null: a result that does not tell them apart
+
+
+@dataclass(frozen=True)
+class SubjectFigures:
+    """How many subjects were tested, null if unknown, and the bootstrap interval of the accuracy; one gives none."""
+
+    n: int | None
+    interval_95: tuple[float, float] | None
 
 
 def pool(folds: Sequence[Tested]) -> Tested:
@@ -26,7 +36,7 @@ def pool(folds: Sequence[Tested]) -> Tested:
     if len(folds) == 1:
         return folds[0]
     summed: IntArray = np.array([fold.confusion for fold in folds], np.int64).sum(axis=0)
-    return Tested(accuracy(summed), macro_f1(summed), int(summed.sum()), summed.tolist())
+    return Tested(accuracy(summed), macro_f1(summed), int(summed.sum()), summed.tolist(), _pooled_subjects(folds))
 
 
 def complete_seeds(results: Mapping[tuple[int, str], Tested], folds: Sequence[str]) -> list[Tested]:
@@ -37,3 +47,23 @@ def complete_seeds(results: Mapping[tuple[int, str], Tested], folds: Sequence[st
         for seed in seeds
         if all((seed, fold) in results for fold in folds)
     ]
+
+
+def over_subjects(seeds: Sequence[Tested]) -> SubjectFigures:
+    """The accuracy's spread over test subjects, each subject's recordings taken over all seeds."""
+    pooled = _pooled_subjects(seeds)
+    if not pooled:
+        return SubjectFigures(None, None)
+    right, recordings = zip(*pooled.values(), strict=True)
+    return SubjectFigures(len(pooled), subject_interval_95(right, recordings))
+
+
+def _pooled_subjects(results: Sequence[Tested]) -> Subjects | None:
+    pooled: dict[str, tuple[int, int]] = {}
+    for result in results:
+        if result.subjects is None:
+            return None
+        for subject, (right, recordings) in result.subjects.items():
+            before = pooled.get(subject, (0, 0))
+            pooled[subject] = (before[0] + right, before[1] + recordings)
+    return pooled

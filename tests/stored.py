@@ -1,16 +1,19 @@
 """Rows for tests, made the way the product makes them: through the store's own functions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from pskd_core.config import JobSpec, parse_spec
 from store import datasets, jobs, runs
+from store.engine import Database
 from store.jobs import Plan, PlannedFold
 from store.models import TENANT, Dataset, Job
 from store.runs import ClaimedRun, Finish
-from store.seedstats import Tested
+from store.seedstats import Subjects, Tested
 
 CONFUSION = ((8, 2), (1, 9))  # rows are truth: 17 of 20 are right
 REPORT = {"recordings": 20}
@@ -73,9 +76,23 @@ def finish(*, test: Tested | None = None, register: bool = False, **result: Any)
     )
 
 
-def scored(confusion: Sequence[Sequence[int]]) -> Tested:
+def scored(confusion: Sequence[Sequence[int]], subjects: Subjects | None = None) -> Tested:
     """The scores of a confusion matrix over two classes or more."""
     n = sum(map(sum, confusion))
     columns = list(zip(*confusion, strict=True))
     f1 = [2 * row[k] / (sum(row) + sum(columns[k])) for k, row in enumerate(confusion)]
-    return Tested(sum(row[k] for k, row in enumerate(confusion)) / n, sum(f1) / len(f1), n, confusion)
+    return Tested(sum(row[k] for k, row in enumerate(confusion)) / n, sum(f1) / len(f1), n, confusion, subjects)
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The queries that are made inside the block."""
+    queries: list[str] = []
+
+    def count(*arguments: object) -> None:
+        if (statement := str(arguments[2])).startswith("SELECT"):
+            queries.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    yield queries
+    event.remove(database.engine, "before_cursor_execute", count)

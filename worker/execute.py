@@ -8,7 +8,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +17,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from pskd_core.data.columnar import Dataset
-from pskd_core.data.splits import plan_folds
+from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError
-from pskd_core.run import Run, RunOutcome
+from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
-from store import runs
+from store import answers, runs
 from store.engine import Database
 from store.errors import LostLease, ObjectDamaged, ObjectMissing, StoreError
 from store.lifecycle import FailureCause
@@ -53,8 +54,10 @@ class Execution:
     claimed: ClaimedRun
     link: Link
     folder: Path  # for unfinished files
+    _teachers_key: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self._answers = self.folder / "answers"
         self._saved = self.claimed.checkpoint_digest
         self._save_at = time.monotonic() + self.settings.checkpoint_every_s
 
@@ -64,6 +67,7 @@ class Execution:
             run = self._open()
             for report in run.epochs(self._on_step):
                 self._end_epoch(run, report)
+            self._keep_answers()
             self._finish(run)
         except LostLease:
             logger.warning("somebody else owns this run by now; stopping")
@@ -76,14 +80,51 @@ class Execution:
         dataset = Dataset.open(self.objects.get_tree(claimed.dataset_tree))
         fold = plan_folds(claimed.spec, dataset.info, dataset.recordings)[claimed.fold_index]
         self.link.beat()
+        kept = self._kept_answers(dataset, fold)
         if claimed.checkpoint_digest is not None:
             try:
                 checkpoint = self.objects.get_tree(claimed.checkpoint_digest)
-                return Run(dataset, claimed.spec, fold, claimed.seed, resume=checkpoint)
+                return Run(dataset, claimed.spec, fold, claimed.seed, resume=checkpoint, answers=kept)
             except (CheckpointError, ObjectMissing, ObjectDamaged) as unusable:
                 detail = f"starting afresh, the checkpoint cannot be used: {unusable}"
                 self._write(lambda session: runs.warn(session, claimed.claim, detail))
-        return Run(dataset, claimed.spec, fold, claimed.seed)
+        return Run(dataset, claimed.spec, fold, claimed.seed, answers=kept)
+
+    def _kept_answers(self, dataset: Dataset, fold: Fold) -> Path | None:
+        """Where the teachers' answers are, or are to be left; null if the spec does not ask for them."""
+        claimed = self.claimed
+        if not claimed.spec.resources.reuse_teachers:
+            return None
+        key = self._teachers_key = teachers_key(dataset, claimed.spec, fold, claimed.seed)
+        if key is None:
+            return None
+        tree = self._write(lambda session: answers.find(session, key, tenant=claimed.tenant))
+        if tree is not None:
+            with suppress(ObjectMissing, ObjectDamaged):  # deleted meanwhile, or spoilt: the teachers train once more
+                return self.objects.get_tree(tree)
+        return self._answers
+
+    def _keep_answers(self) -> None:
+        """Keep what this run's teachers answered, if it has written that down."""
+        if not self._answers.exists() or (key := self._teachers_key) is None:
+            return
+        size_bytes = sum(file.stat().st_size for file in self._answers.iterdir())
+        tree = self.objects.put_tree(self._answers)
+        shutil.rmtree(self._answers)
+        self.link.beat()
+        forgotten = self._write(
+            lambda session: answers.keep(
+                session,
+                key,
+                tenant=self.claimed.tenant,
+                tree_digest=tree,
+                size_bytes=size_bytes,
+                limit_bytes=self.settings.teachers_limit_bytes,
+            )
+        )
+        for digest in forgotten:
+            self.objects.delete_tree(digest)
+            self.objects.drop_tree(digest)
 
     def _on_step(self, _steps: int) -> None:
         self.link.beat()
@@ -182,4 +223,10 @@ def _tested(outcome: RunOutcome) -> Tested | None:
     test = outcome.test
     if test is None:
         return None
-    return Tested(accuracy=test.accuracy, macro_f1=test.macro_f1, n=test.n, confusion=test.confusion)
+    return Tested(
+        accuracy=test.accuracy,
+        macro_f1=test.macro_f1,
+        n=test.n,
+        confusion=test.confusion,
+        subjects={name: (round(each.accuracy * each.n), each.n) for name, each in test.per_subject.items()},
+    )

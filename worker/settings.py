@@ -21,6 +21,10 @@ class WorkerSettings(Settings):
     step_timeout_s: float = Field(default=300.0, gt=0, description="a run without a step for so long is given up")
     import_timeout_s: float = Field(default=3600.0, gt=0, description="an import that takes longer is given up")
 
+    teachers_limit_bytes: int = Field(
+        default=20 * 2**30, ge=0, description="kept answers of teachers; those used longest ago go first"
+    )
+
     @field_validator("queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -1,11 +1,14 @@
-"""Rows of the leaderboard, as answered."""
+"""Rows of the leaderboard, ours and published ones, as answered."""
 
 from typing import Literal, Self
 
 from pydantic import Field
 
-from api.schemas.common import Json, Out
+from api.schemas.common import Json, Out, Paged
+from pskd_core.evaluation.metrics import Spread
+from pskd_core.published import PublishedRow
 from store.models import Configuration
+from store.pairing import Difference as Paired
 
 
 class Statistic(Out):
@@ -14,6 +17,31 @@ class Statistic(Out):
     mean: float
     sd: float | None = Field(description="null with one seed, like the interval")
     low: float | None = Field(description="Student-t 95 % interval over seeds")
+    high: float | None
+
+    @classmethod
+    def of(cls, spread: Spread) -> Self:
+        """A figure as the core computes it."""
+        low, high = spread.interval_95 or (None, None)
+        return cls(mean=spread.mean, sd=spread.sd, low=low, high=high)
+
+
+class Difference(Statistic):
+    """A row's accuracy minus that of the row asked for, paired by seed."""
+
+    n_seeds: int = Field(description="seeds that both rows have with all their folds")
+
+    @classmethod
+    def paired(cls, difference: Paired) -> Self:
+        """A difference as the store computes it."""
+        return cls(**Statistic.of(difference.accuracy).model_dump(), n_seeds=difference.n_seeds)
+
+
+class OverSubjects(Out):
+    """The accuracy, had the test subjects been others. Few subjects give an interval that is too narrow."""
+
+    n: int = Field(description="test subjects")
+    low: float | None = Field(description="bootstrap 95 % interval over test subjects; null with one subject")
     high: float | None
 
 
@@ -31,24 +59,46 @@ class LeaderboardRow(Out):
     n_incomplete_seeds: int
     n_test: int | None
     accuracy: Statistic | None
+    accuracy_over_subjects: OverSubjects | None = Field(
+        description="null if a seed's result does not tell subjects apart"
+    )
     macro_f1: Statistic | None
+    difference: Difference | None = Field(
+        description="null unless `against` is given, both were tested alike, and they have a seed in common"
+    )
     parameters: int | None
     macs: int | None
     bundle_bytes: int | None
     spec: Json
 
     @classmethod
-    def of(cls, row: Configuration) -> Self:
+    def of(cls, row: Configuration, difference: Paired | None = None) -> Self:
         """A row of the leaderboard."""
         return cls(
             **{name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)},
             source="measured",
             accuracy=_statistic(row, "accuracy"),
+            accuracy_over_subjects=_over_subjects(row),
             macro_f1=_statistic(row, "macro_f1"),
+            difference=None if difference is None else Difference.paired(difference),
         )
+
+
+class Leaderboard(Paged[LeaderboardRow]):
+    """One page of rows that were measured here and, apart from them, what the paper prints."""
+
+    published: tuple[PublishedRow, ...] | None = Field(
+        description="never ranked among ours: other code, other conditions; null unless asked for"
+    )
 
 
 def _statistic(row: Configuration, name: str) -> Statistic | None:
     if getattr(row, f"{name}_mean") is None:
         return None
     return Statistic(**{part: getattr(row, f"{name}_{part}") for part in Statistic.model_fields})
+
+
+def _over_subjects(row: Configuration) -> OverSubjects | None:
+    if row.n_subjects is None:
+        return None
+    return OverSubjects(n=row.n_subjects, low=row.accuracy_subjects_low, high=row.accuracy_subjects_high)

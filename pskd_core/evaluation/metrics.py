@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pskd_core.data.splits import Fold
 from pskd_core.fields import Frozen
+from pskd_core.seed import generator
 from pskd_core.shapes import FloatArray, IntArray
 
 Confusion = tuple[tuple[int, ...], ...]
@@ -16,6 +17,7 @@ Float64Array = npt.NDArray[np.float64]
 
 _CALIBRATION_BINS = 15
 _NEIGHBOUR_ROWS = 1024
+_RESAMPLED = 10  # times 1000 draws of subjects
 
 
 class ClassScores(Frozen):
@@ -327,3 +329,30 @@ def _t_probability(theta: float, degrees: int) -> float:
         total += term
         term *= cosine**2 * k / (k + 1)
     return 2 / math.pi * (theta + sine * total) if odd else sine * total
+
+
+# --- Over test subjects -------------------------------------------------------------------------------------------
+
+
+def subject_interval_95(sums: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[float, float] | None:
+    """2.5th and 97.5th percentile of Σ sums / Σ counts over subjects drawn with replacement; null below two subjects.
+
+    Recordings of one person resemble one another, so people are drawn and not recordings. Few test subjects tell
+    little: four have 35 different draws, the interval never leaves the range of the four, and what is called 95 % holds
+    the truth about 80 times in 100 (50 with two subjects, 89 with eight; simulated with normal subjects). So it is the
+    least that is unknown about other people. The draws are always the same: equal figures give equal intervals.
+
+    Args:
+        sums: (subjects,), such as each one's number of right answers, or what one system has more of them than another.
+        counts: (subjects,), recordings of each.
+    """
+    figures, sizes = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
+    if len(sizes) < 2:
+        return None
+    rng, even = generator(0, "subjects"), np.full(len(sizes), 1 / len(sizes))
+    ratios = []
+    for _ in range(_RESAMPLED):  # a table of all draws would grow with the subjects
+        drawn = rng.multinomial(len(sizes), even, size=1000)
+        ratios.append(drawn @ figures / (drawn @ sizes))
+    low, high = np.quantile(np.concatenate(ratios), [0.025, 0.975]).tolist()
+    return low, high

@@ -58,9 +58,9 @@ def answers_key(
 class RecordingTrainer(Trainer):
     """Trains as ever and writes down what the teachers answer; from the first epoch on, or it would be incomplete."""
 
-    def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
+    def __init__(self, *arguments: Any, folder: Path, key: str, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._folder = folder
+        self._folder, self._key = folder, key
         self._epoch: list[dict[str, Output]] = []
         self._reports: list[dict[str, float]] = []
 
@@ -74,7 +74,7 @@ class RecordingTrainer(Trainer):
         """Write the epoch's answers, and what its teachers measured."""
         self._reports.append({name: value for name, value in metrics.items() if not name.startswith("student/")})
         if self._epoch:
-            save_file(_joined(self._epoch), self._folder / _epoch_file(self.state.epoch))
+            save_file(_joined(self._epoch), self._folder / _epoch_file(self.state.epoch), self._metadata)
             self._epoch = []
         return metrics
 
@@ -85,9 +85,14 @@ class RecordingTrainer(Trainer):
             for name, teacher in self.teachers.items()
             for key, value in teacher.network.state_dict().items()
         }
-        save_file(weights, self._folder / "teachers.safetensors")
-        content = json.dumps({"format": FORMAT, "reports": self._reports}, sort_keys=True)
+        save_file(weights, self._folder / "teachers.safetensors", self._metadata)
+        content = json.dumps({"key": self._key, "reports": self._reports}, sort_keys=True)
         (self._folder / "answers.json").write_text(content, encoding="utf-8")
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        # Two courses may begin alike; with the key in every file they share none, and either may be deleted.
+        return {"key": self._key}
 
 
 class ReplayingTrainer(Trainer):
@@ -97,13 +102,13 @@ class ReplayingTrainer(Trainer):
         CheckpointError: the folder is damaged, or of other teachers.
     """
 
-    def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
+    def __init__(self, *arguments: Any, folder: Path, key: str, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._folder = folder
+        self._folder, self._key = folder, key
         self._epoch: Iterator[dict[str, Output]] = iter(())
         self.schedule = None  # whatever it was, there are no snapshots to walk through
         try:
-            self._reports = json.loads((folder / "answers.json").read_text(encoding="utf-8"))["reports"]
+            self._reports = _reports(folder, key)
             weights = load_file(folder / "teachers.safetensors")
             for name, teacher in self.teachers.items():
                 prefix = f"{name}/"
@@ -153,6 +158,14 @@ class ReplayingTrainer(Trainer):
 
     def _damaged(self, why: object) -> CheckpointError:
         return CheckpointError(f"the teachers' answers kept in {self._folder} are damaged; delete that folder: {why}")
+
+
+def _reports(folder: Path, key: str) -> list[dict[str, float]]:
+    kept = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    if kept["key"] != key:
+        raise ValueError("they belong to other teachers")
+    reports: list[dict[str, float]] = kept["reports"]
+    return reports
 
 
 def _epoch_file(epoch: int) -> str:

@@ -92,6 +92,27 @@ def test_trained_job_stands_everywhere(pskd: Pskd, trained: str) -> None:
     assert "champion=1" in pskd("models").stdout
 
 
+def test_rows_are_compared_and_stand_beside_the_paper(pskd: Pskd, service: Client, trained: str) -> None:
+    """A row compared with itself differs by nothing; published rows come apart from ours, as text and as JSON."""
+    (row,) = service.leaderboard(dataset="small", sort="parameters")
+    assert row.accuracy_over_subjects is not None
+    assert (row.accuracy_over_subjects.n, row.accuracy_over_subjects.low) == (1, None)
+    found = json.loads(pskd("compare", row.id, row.id[:12], "--json").stdout)
+    assert (found["n_test"], found["n_seeds"], found["accuracy"]["difference"]["mean"]) == (12, 2, 0)
+    assert [pair["p"] for pair in found["seeds"]] == [1, 1]
+    assert "N 12, 2 seeds in common" in pskd("compare", row.id, row.id).stdout
+    shown = pskd("leaderboard", "--dataset", "small", "--against", row.id[:12], "--published")
+    assert "+0.0 [0.0, 0.0] over 2 seeds" in shown.stdout
+    assert "the paper prints nothing on this dataset" in shown.stderr
+    both = json.loads(pskd("leaderboard", "--published", "--json").stdout)
+    assert {each["source"] for each in both["measured"]} == {"measured"}
+    assert {each["source"] for each in both["published"]} == {"published"}
+    assert [each.table for each in service.published(dataset="MMAct")] == ["3"] * 8
+    refused = pskd("compare", row.id, "absent")
+    assert refused.exit_code == 1
+    assert "pskd leaderboard" in refused.stderr
+
+
 def test_finished_job_is_watched_at_once(pskd: Pskd, trained: str) -> None:
     """Watching a job that has ended shows its results; as JSON every event in order."""
     watched = pskd("watch", trained)

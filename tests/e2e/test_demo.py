@@ -57,7 +57,7 @@ def test_demo_ends_with_a_classified_recording(
     assert "demo-pskd · seed 1  epoch 6/6" in shown
     assert "demo-none succeeded" in shown
     rows = [line.split() for line in shown.splitlines() if " cross_subject " in line and "±" in line]
-    assert sorted(row[0] for row in rows) == ["none", "pskd"]
+    assert sorted(row[1] for row in rows) == ["none", "pskd"]
     assert all(row[-3:-1] == ["2", "96"] for row in rows)
     assert "by demo-pskd version 1, trained on synthetic" in shown
     assert "truth: " in shown

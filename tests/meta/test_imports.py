@@ -68,7 +68,7 @@ def test_each_contract_can_fail(tmp_path: Path) -> None:
     [
         pytest.param(("api", "store", "client"), id="services"),
         pytest.param(
-            ("pskd_core.config", "pskd_core.data", "pskd_core.evaluation.metrics", "pskd_core.inference"), id="core"
+            ("pskd_core.config", "pskd_core.data", "pskd_core.evaluation.comparison", "pskd_core.inference"), id="core"
         ),
     ],
 )

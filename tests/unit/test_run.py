@@ -57,6 +57,7 @@ def test_a_bundle_gives_the_probabilities_of_the_offline_evaluation(dataset: Dat
     stored = np.load(tmp_path / "predictions.npz")
     assert np.abs(logits - stored["test_logits"]).max() < 1e-5
     assert stored["test_ids"].tolist() == [dataset.recordings[row].id for row in run.fold.test]
+    assert stored["test_subjects"].tolist() == [dataset.recordings[row].subject for row in run.fold.test]
     assert info.test is not None
     assert info.test.accuracy == float((logits.argmax(1) == stored["test_labels"]).mean())
     assert info.gravity

@@ -1,6 +1,8 @@
 """What workers would do to the store, without workers; and a tiny real model for them to register."""
 
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import ImportReport, import_dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.data.synthetic import SyntheticSource
+from pskd_core.evaluation.metrics import scores
 from store import datasets, jobs, runs
 from store.claims import Claim
 from store.engine import Database
@@ -58,14 +61,14 @@ class Stored:
         self._trees = trees
         self._files = Dataset.open(trees.dataset)
 
-    def dataset(self, name: str = "tiny") -> str:
-        """A ready dataset; answers its id."""
+    def dataset(self, name: str = "tiny", *, layout: str = "synthetic") -> str:
+        """A ready dataset, said to be imported from that layout; answers its id."""
         with self.database.write() as session:
             dataset_id = datasets.create(session, name=name, source={"kind": "synthetic"}).id
-        self.finish_import()
+        self.finish_import(layout=layout)
         return dataset_id
 
-    def finish_import(self) -> None:
+    def finish_import(self, *, layout: str = "synthetic") -> None:
         """Import whatever waits longest, as a worker would."""
         with self.database.write() as session:
             claimed = datasets.claim_import(session, worker="w", lease_s=60)
@@ -73,7 +76,7 @@ class Stored:
             row = datasets.finish_import(
                 session,
                 claimed.claim,
-                report=self._trees.report.model_dump(mode="json"),
+                report=self._trees.report.model_dump(mode="json") | {"layout": layout},
                 content_digest=self._trees.report.digest,
                 tree_digest=self._trees.dataset_digest,
             )
@@ -101,8 +104,8 @@ class Stored:
                 metrics = {"student/total": 1.0 / (epoch + 1), "student/ce": 0.5}
                 runs.record_epoch(session, claimed.claim, epoch=epoch, epochs=2, phase="student", metrics=metrics)
 
-    def succeed(self, claimed: ClaimedRun, *, accuracy: float = 0.75) -> None:
-        """End a run well, with a real bundle."""
+    def succeed(self, claimed: ClaimedRun, *, accuracy: float = 0.75, said: Sequence[int] | None = None) -> None:
+        """End a run well, with a real bundle; with `said`, classes of its test recordings, also with predictions."""
         finish = Finish(
             result={"test": {"accuracy": accuracy, "macro_f1": accuracy, "n": 12}, "parameters": 12, "macs": 300},
             report={"classes": list(CLASSES), "test": {"confusion": [[4, 0, 0], [0, 4, 0], [0, 3, 1]]}},
@@ -112,6 +115,8 @@ class Stored:
             bundle_bytes=1000,
             register=True,
         )
+        if said is not None:
+            finish = replace(finish, **self._judged(claimed, said))
         with self.database.write() as session:
             runs.succeed(session, claimed.claim, finish)
 
@@ -121,6 +126,34 @@ class Stored:
         finish = Finish(result, {}, None, None, None, None, register=False)
         with self.database.write() as session:
             runs.succeed(session, claimed.claim, finish)
+
+    def _judged(self, claimed: ClaimedRun, said: Sequence[int]) -> dict[str, Any]:
+        """Scores and stored predictions of a student that says these classes."""
+        fold = plan_folds(claimed.spec, self._files.info, self._files.recordings)[claimed.fold_index]
+        tested = [self._files.recordings[row] for row in fold.test]
+        labels, logits = np.array([meta.label for meta in tested]), np.eye(3, dtype=np.float32)[list(said)]
+        subjects = [meta.subject for meta in tested]
+        told = scores(logits, labels, subjects)
+        file = io.BytesIO()
+        ids = np.array([meta.id for meta in tested])
+        np.savez(file, test_ids=ids, test_subjects=np.array(subjects), test_labels=labels, test_logits=logits)
+        by_subject = {name: (round(each.accuracy * each.n), each.n) for name, each in told.per_subject.items()}
+        return {
+            "test": Tested(told.accuracy, told.macro_f1, told.n, told.confusion, by_subject),
+            "predictions_digest": self.objects.put_bytes(file.getvalue()),
+        }
+
+    def truth(self) -> list[int]:
+        """The classes of the recordings that `cross_subject` tests."""
+        spec = parse_spec(SPEC)
+        (fold,) = plan_folds(spec, self._files.info, self._files.recordings)
+        return [self._files.recordings[row].label for row in fold.test]
+
+    def judged_job(self, said: Mapping[int, Sequence[int]], **fields: Any) -> None:
+        """A job whose student says, with each seed, these classes of the test recordings."""
+        self.job(seeds=list(said), **fields)
+        for classes in said.values():
+            self.succeed(self.claim(), said=classes)
 
     def fail(self, claim: Claim, detail: str) -> None:
         """End a run badly."""

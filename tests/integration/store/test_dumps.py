@@ -1,5 +1,6 @@
 """Databases kept from released versions upgrade to this one with everything in them."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -7,11 +8,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
 
 from store import jobs, leaderboard, registry, runs
 from store.engine import Database
 from store.lifecycle import JobState
 from store.migrate import upgrade
+from store.models import Configuration, ConfigurationResult
 from tests import services
 from tests.conftest import execute, with_database
 from tests.stored import claim
@@ -39,13 +42,19 @@ def load_postgresql(script: Path, server: str) -> str:
     return url
 
 
+def loaded(version: str, kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """A database as that version left it."""
+    script = Path(shutil.copy(DUMPS / f"{version}.{kind}.sql", folder))
+    if kind == "sqlite":
+        return load_sqlite(script, folder)
+    return load_postgresql(script, request.getfixturevalue("postgres_url"))
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_installation_goes_on(version: str, kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """After the upgrade, old results rank, old models resolve, and what was queued is claimed and can be finished."""
-    script = Path(shutil.copy(DUMPS / f"{version}.{kind}.sql", tmp_path))
-    server = request.getfixturevalue("postgres_url") if kind == "postgresql" else ""
-    url = load_sqlite(script, tmp_path) if kind == "sqlite" else load_postgresql(script, server)
+    url = loaded(version, kind, tmp_path, request)
     upgrade(url)
     database = Database(url)
     with database.write() as session:
@@ -57,6 +66,35 @@ def test_an_old_installation_goes_on(version: str, kind: str, tmp_path: Path, re
         claimed = claim(session)
         runs.hand_back(session, claimed.claim)
     database.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(("reported", "known"), [("TRUE", [2, 2]), ("seed = 0 AND fold <> 'loso:2'", [None, None])])
+def test_old_results_get_their_subjects(
+    reported: str, known: list[int | None], kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The upgrade takes subjects from old reports; a row then equals its recomputation, and a gap leaves it open."""
+    url = loaded("0.1.0", kind, tmp_path, request)
+    per_subject = {"2": {"accuracy": 0.9, "n": 10}, "4": {"accuracy": 0.7, "n": 10}}
+    report = json.dumps({"test": {"per_subject": per_subject}})
+    database = Database(url)
+    with database.write() as session:
+        session.execute(text(f"UPDATE run SET report = :report WHERE {reported}"), {"report": report})  # noqa: S608
+    upgrade(url)
+    with database.write() as session:
+        result = session.scalars(select(ConfigurationResult).filter_by(seed=0, fold="loso:1")).one()
+        assert result.subjects == {"2": [9, 10], "4": [7, 10]}
+        rows = leaderboard.rows(session).items
+        upgraded = [figures(row) for row in rows]
+        for row in rows:
+            leaderboard.refresh(session, row)
+        assert [figures(row) for row in rows] == upgraded
+        assert [n for n, _, _ in upgraded] == known
+    database.dispose()
+
+
+def figures(row: Configuration) -> tuple[int | None, float | None, float | None]:
+    return row.n_subjects, row.accuracy_subjects_low, row.accuracy_subjects_high
 
 
 def test_a_dump_of_this_release_is_kept() -> None:

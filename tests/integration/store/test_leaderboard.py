@@ -1,20 +1,19 @@
 """The leaderboard's figures against the core's own, and its pages, on both databases."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
-from sqlalchemy import event
 
-from pskd_core.evaluation.metrics import FoldResult, summarise_part
+from pskd_core.evaluation.metrics import FoldResult, subject_interval_95, summarise_part
 from store import leaderboard, runs, seedstats
 from store.engine import Database
-from store.errors import BadCursor, NotFound
+from store.errors import BadCursor, Conflict, NotFound
 from store.leaderboard import Sort
 from store.lifecycle import FailureCause
 from store.models import Configuration
-from tests.stored import add_ready_dataset, claim, finish, scored, submit
+from tests.stored import add_ready_dataset, claim, counted, finish, scored, submit
 
 Confusion = tuple[tuple[int, ...], ...]
 
@@ -128,8 +127,22 @@ def test_what_is_compared(database: Database) -> None:
         assert leaderboard.rows(session, protocol="loso").items == []
         assert leaderboard.rows(session, tenant="other").items == []
         assert leaderboard.get(session, none.id).spec["method"] == {"kind": "none"}
+        for row in (none, *rows):
+            assert leaderboard.get(session, row.id[:20]) is leaderboard.get(session, row.id)
         with pytest.raises(NotFound):
             leaderboard.get(session, none.id, tenant="other")
+
+
+@pytest.mark.parametrize("beginning", ["", "%", "_", "g", "zz"])
+def test_a_beginning_must_tell_rows_apart(database: Database, beginning: str) -> None:
+    """Letters that every id begins with name no single row, and those that none begins with name none."""
+    with database.write() as session:
+        add_ready_dataset(session)
+        for dim in (8, 9):
+            submit(session, feature_dim=dim)
+    _finish_all(database, {(0, "cross_subject"): _confusion(1)})
+    with database.read() as session, pytest.raises(NotFound if beginning else Conflict, match=repr(beginning)):
+        leaderboard.get(session, beginning)
 
 
 def test_untested_run_has_no_row(database: Database) -> None:
@@ -145,16 +158,22 @@ def test_untested_run_has_no_row(database: Database) -> None:
         assert leaderboard.rows(session).items == []
 
 
-@contextmanager
-def _counted(database: Database) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def count(*args: object) -> None:
-        statements.append(str(args[2]))
-
-    event.listen(database.engine, "before_cursor_execute", count)
-    yield statements
-    event.remove(database.engine, "before_cursor_execute", count)
+def test_interval_over_subjects_is_kept_beside_the_one_over_seeds(database: Database) -> None:
+    """Two seeds that tell subjects apart give the core's interval; one more that does not takes it away."""
+    confusion = ((8, 2), (1, 9))
+    with database.write() as session:
+        add_ready_dataset(session)
+        submit(session, seeds=(0, 1))
+        for subjects in ({"2": [9, 10], "4": [8, 10]}, {"2": [10, 10], "4": [7, 10]}):
+            runs.succeed(session, claim(session).claim, finish(test=scored(confusion, subjects)))
+    row = _only_row(database)
+    kept = (row.accuracy_subjects_low, row.accuracy_subjects_high)
+    assert (row.n_subjects, kept) == (2, subject_interval_95([19, 15], [20, 20]))
+    with database.write() as session:
+        submit(session, seeds=(2,))
+        runs.succeed(session, claim(session).claim, finish(test=scored(confusion)))
+    row = _only_row(database)
+    assert (row.n_seeds, row.n_subjects, row.accuracy_subjects_low, row.accuracy_subjects_high) == (3, None, None, None)
 
 
 @pytest.mark.parametrize("sort", ["-accuracy", "accuracy", "-macro_f1", "macro_f1"])
@@ -174,15 +193,32 @@ def test_pages_show_each_row_once_in_order(database: Database, sort: Sort) -> No
     shown: list[Configuration] = []
     cursor = None
     while cursor is not None or not shown:
-        with database.read() as session, _counted(database) as statements:
+        with database.read() as session, counted(database) as queries:
             page = leaderboard.rows(session, sort=sort, limit=3, cursor=cursor)
-        assert len([text for text in statements if text.startswith("SELECT")]) <= 2
+        assert len(queries) <= 2
         shown += page.items
         cursor = page.next_cursor
     figures = [getattr(row, figure) for row in shown]
     assert len({row.id for row in shown}) == 8
     assert figures[6:] == [None, None]
     assert figures[:6] == sorted(figures[:6], reverse=sort.startswith("-"))
+
+
+@pytest.mark.parametrize("cost", ["parameters", "macs", "bundle_bytes"])
+def test_costs_are_an_order_too(database: Database, cost: str) -> None:
+    """Rows come by what a network costs, in pages, either way round; one whose cost is unknown comes last."""
+    costs = [3 * 10**9, 5, None, 7]
+    with database.write() as session:
+        add_ready_dataset(session)
+        for dim, value in enumerate(costs, start=8):
+            submit(session, feature_dim=dim)
+            done = finish(parameters=value, macs=value)
+            runs.succeed(session, claim(session).claim, replace(done, bundle_bytes=value))
+    for sort, expected in ((cost, [5, 7, 3 * 10**9, None]), (f"-{cost}", [3 * 10**9, 7, 5, None])):
+        with database.read() as session:
+            first = leaderboard.rows(session, sort=cast("Sort", sort), limit=2)
+            rest = leaderboard.rows(session, sort=cast("Sort", sort), limit=2, cursor=first.next_cursor)
+        assert [getattr(row, cost) for row in [*first.items, *rest.items]] == expected
 
 
 def test_cursor_belongs_to_its_query(database: Database) -> None:

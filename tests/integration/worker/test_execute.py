@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from pskd_core.config import Resources
 from store import datasets, jobs, outbox, runs
 from store.engine import Database
 from store.events import after
 from store.lifecycle import RunState
-from store.models import Event
+from store.models import ConfigurationResult, Event, TeacherAnswers
 from store.models import Run as RunRow
 from store.objects import ObjectStore
 from store.runs import ClaimedRun
 from tests.integration.worker.stack import small_spec
-from tests.small import small_dataset
+from tests.small import SMALL_SPEC, small_dataset
 from tests.stored import REPORT, claim, folds
 from worker.child import forkserver
 from worker.execute import Execution
@@ -24,6 +26,7 @@ from worker.link import Link, Stop
 from worker.settings import WorkerSettings
 
 ONE_EPOCH = {"epochs": 1, "batch_size": 16}
+REUSING = {"reuse_teachers": True}
 
 
 @pytest.fixture
@@ -163,3 +166,79 @@ def test_a_run_repeats_what_the_core_gives(execution: Execution, tmp_path: Path)
     assert now.bundle_bytes is not None
     assert now.bundle_bytes > 10_000
     assert not list(execution.folder.glob("checkpoint*"))
+
+
+def next_student(execution: Execution, folder: Path, **fields: Any) -> Execution:
+    """An attempt at another job of the same teachers, whose student follows another loss."""
+    method = {**SMALL_SPEC["method"], "loss": {"kind": "st"}}
+    spec = small_spec(dataset="made", method=method, training=ONE_EPOCH, resources=REUSING, **fields)
+    with execution.database.write() as session:
+        jobs.submit(session, spec, plan=folds("all", n_test=24))
+        claimed = claim(session)
+    folder.mkdir()
+    return replace(execution, claimed=claimed, folder=folder)
+
+
+def steps(execution: Execution, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Runs it; returns how many steps it took itself."""
+    counted: list[int] = []
+    on_step = Execution._on_step
+
+    def counting(self: Execution, done: int) -> None:
+        counted.append(done)
+        on_step(self, done)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Execution, "_on_step", counting)
+        execution.run()
+    assert row(execution).state is RunState.SUCCEEDED
+    return len(counted)
+
+
+def test_teachers_are_trained_once(execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second student takes their answers from the store, and its result is that of a run that trains them itself."""
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    taught = steps(execution, monkeypatch)
+    second, third = next_student(execution, tmp_path / "two"), next_student(execution, tmp_path / "three")
+    third.claimed = replace(third.claimed, spec=third.claimed.spec.model_copy(update={"resources": Resources()}))
+
+    assert steps(second, monkeypatch) == steps(third, monkeypatch) // 2 == taught // 2
+    assert row(second).report == row(third).report
+    assert row(second).predictions_digest == row(third).predictions_digest
+    assert not (second.folder / "answers").exists()
+
+
+def test_answers_beyond_the_limit_go(execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no longer fits is deleted with its row, and whoever needs it trains the teachers again."""
+    execution.settings = execution.settings.model_copy(update={"teachers_limit_bytes": 0})
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    taught = steps(execution, monkeypatch)
+    with execution.database.read() as session:
+        assert session.query(TeacherAnswers).count() == 0
+    assert steps(next_student(execution, tmp_path / "two"), monkeypatch) == taught
+
+
+def test_answers_that_are_gone_are_made_again(
+    execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row whose files somebody deleted costs time only."""
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    taught = steps(execution, monkeypatch)
+    with execution.database.read() as session:
+        (kept,) = session.query(TeacherAnswers)
+    execution.objects.delete_tree(kept.tree_digest)
+    execution.objects.drop_tree(kept.tree_digest)
+    assert steps(next_student(execution, tmp_path / "two"), monkeypatch) == taught
+
+
+def test_a_run_tells_its_subjects_apart(execution: Execution) -> None:
+    """The result that the leaderboard keeps has the right answers of each test subject, as the report has them."""
+    execution.run()
+    report = row(execution).report
+    assert report is not None
+    with execution.database.read() as session:
+        (result,) = session.scalars(select(ConfigurationResult))
+    told = {name: scores["accuracy"] * scores["n"] for name, scores in report["test"]["per_subject"].items()}
+    assert result.subjects is not None
+    assert {name: right for name, (right, _) in result.subjects.items()} == pytest.approx(told)
+    assert sum(n for _, n in result.subjects.values()) == result.n

@@ -1,10 +1,11 @@
 """How results are written."""
 
 import pytest
+from rich.console import Console
 
-from client.answers import Statistic
 from client.errors import Busy, Conflicting, Invalid, NotAllowed, NotFound, Refused, ServiceFault, TooLarge, refusal
-from client.output import aligned, lasting, mean_and_sd, per_cent, report_error
+from client.leaderboard import Statistic
+from client.output import aligned, lasting, mean_and_sd, per_cent, print_table, report_error
 
 
 def test_columns_stand_below_each_other() -> None:
@@ -52,6 +53,20 @@ def test_every_refusal_has_a_remedy(status: int, kind: type[Refused]) -> None:
     assert type(error) is kind
     assert error.remedy
     assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(("width", "ruled"), [(60, True), (24, False)])
+def test_a_narrow_terminal_breaks_no_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, ruled: bool
+) -> None:
+    """A table whose words do not fit becomes plain lines, so that an id can always be copied whole."""
+    console = Console(force_terminal=True, width=width, no_color=True)
+    monkeypatch.setattr("client.output.stdout", lambda: console)
+    print_table([["0123456789", "cross_subject"]], ["row", "protocol"])
+    shown = capsys.readouterr().out
+    assert ("─" in shown) == ruled
+    assert "0123456789" in shown
+    assert "cross_subject" in shown
 
 
 def test_faults_are_listed_with_their_pointers(capsys: pytest.CaptureFixture[str]) -> None:

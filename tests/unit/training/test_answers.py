@@ -10,7 +10,7 @@ from pskd_core.config import JobSpec, merge, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.errors import CheckpointError
-from pskd_core.run import Run
+from pskd_core.run import Run, teachers_key
 from tests.small import SMALL_SPEC, small_dataset
 
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -44,6 +44,12 @@ def make_run(dataset: Dataset, spec: JobSpec, *, seed: int = 0, **options: Any) 
     return Run(dataset, spec, fold, seed, **options)
 
 
+def key_of(dataset: Dataset, *, seed: int = 0, **fields: Any) -> str | None:
+    spec = spec_of(**fields)
+    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
+    return teachers_key(dataset, spec, fold, seed)
+
+
 def weights(run: Run) -> dict[str, torch.Tensor]:
     """Of every network."""
     return {
@@ -63,15 +69,15 @@ def assert_equal_bits(one: Run, other: Run) -> None:
 def test_a_student_learns_the_same_from_kept_answers(dataset: Dataset, tmp_path: Path, schedule: str) -> None:
     """Whoever leaves answers trains as if it did not; another student and loss read them and miss nothing."""
     first, second = scheduled(schedule), scheduled(schedule, **OTHER_STUDENT)
-    plain, leaving = make_run(dataset, first), make_run(dataset, first, answers=tmp_path)
+    plain, leaving = make_run(dataset, first), make_run(dataset, first, answers=tmp_path / "kept")
     assert list(plain.epochs()) == list(leaving.epochs())
     assert_equal_bits(plain, leaving)
 
-    plain, reading = make_run(dataset, second), make_run(dataset, second, answers=tmp_path)
+    plain, reading = make_run(dataset, second), make_run(dataset, second, answers=tmp_path / "kept")
     assert reading.replays
     assert list(plain.epochs()) == list(reading.epochs())
     assert_equal_bits(plain, reading)
-    assert [entry.name for entry in tmp_path.iterdir()] == [reading.answers_key]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_reader_resumes_with_the_answers_and_not_without(dataset: Dataset, tmp_path: Path) -> None:
@@ -102,22 +108,23 @@ def test_only_a_whole_course_is_kept(dataset: Dataset, tmp_path: Path) -> None:
     resumed = make_run(dataset, spec_of(), resume=tmp_path / "checkpoint", answers=tmp_path / "kept")
     list(resumed.epochs())
 
-    assert list((tmp_path / "kept").iterdir()) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_of_two_that_leave_the_same_answers_one_is_kept(dataset: Dataset, tmp_path: Path) -> None:
     """Workers may train the same teachers at the same time."""
-    one, other = (make_run(dataset, spec_of(), answers=tmp_path) for _ in range(2))
+    one, other = (make_run(dataset, spec_of(), answers=tmp_path / "kept") for _ in range(2))
     for _ in zip(one.epochs(), other.epochs(), strict=True):
         pass
-    assert [entry.name for entry in tmp_path.iterdir()] == [one.answers_key]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+    assert make_run(dataset, spec_of(), answers=tmp_path / "kept").replays
 
 
 def test_the_key_is_that_of_the_teachers(dataset: Dataset) -> None:
     """What belongs to the student leaves it; what changes a teacher, or what it is asked, changes it."""
-    key = make_run(dataset, spec_of()).answers_key
+    key = key_of(dataset)
     student = merge(OTHER_STUDENT, {"training": {"ema_decay": 0.5, "student": {"learning_rate": 0.1}}, "name": "x"})
-    assert make_run(dataset, spec_of(**student)).answers_key == key
+    assert key_of(dataset, **student) == key
     changes: tuple[dict[str, Any], ...] = (
         {"training": {"epochs": 4}},
         {"training": {"teacher": {"learning_rate": 0.1}}},
@@ -127,26 +134,30 @@ def test_the_key_is_that_of_the_teachers(dataset: Dataset) -> None:
         {"method": {"kind": "distill", "schedule": {"kind": "frozen"}}},
         {"protocol": {"kind": "subjects", "train": ["1", "2"], "test": ["3"]}},
     )
-    keys = {make_run(dataset, spec_of(**change)).answers_key for change in changes}
-    assert len(keys | {key, make_run(dataset, spec_of(), seed=1).answers_key}) == len(changes) + 2
+    keys = {key_of(dataset, **change) for change in changes}
+    assert len(keys | {key, key_of(dataset, seed=1)}) == len(changes) + 2
 
 
 @pytest.mark.parametrize("method", [{"kind": "none"}, {"schedule": {"kind": "per_step", "pull": 0.1}}])
 def test_teachers_that_need_their_student_have_no_key(dataset: Dataset, tmp_path: Path, method: dict[str, Any]) -> None:
     """Nothing is kept of them, and the run trains as ever."""
-    run = make_run(dataset, spec_of(method=method), answers=tmp_path)
-    list(run.epochs())
-    assert run.answers_key is None
+    list(make_run(dataset, spec_of(method=method), answers=tmp_path / "kept").epochs())
+    assert key_of(dataset, method=method) is None
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("victim", ["answers.json", "teachers.safetensors", "epoch-00001.safetensors"])
 def test_damaged_answers_are_refused_with_the_remedy(dataset: Dataset, tmp_path: Path, victim: str) -> None:
     """A truncated file is named by its folder, which may be deleted."""
-    first = make_run(dataset, spec_of(), answers=tmp_path)
-    list(first.epochs())
-    assert first.answers_key is not None
-    file = tmp_path / first.answers_key / victim
-    file.write_bytes(file.read_bytes()[:10])
+    kept = tmp_path / "kept"
+    list(make_run(dataset, spec_of(), answers=kept).epochs())
+    (kept / victim).write_bytes((kept / victim).read_bytes()[:10])
     with pytest.raises(CheckpointError, match="delete that folder"):
-        list(make_run(dataset, spec_of(), answers=tmp_path).epochs())
+        list(make_run(dataset, spec_of(), answers=kept).epochs())
+
+
+def test_answers_of_other_teachers_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    """The key stands in the folder, whatever its name."""
+    list(make_run(dataset, spec_of(), answers=tmp_path / "kept").epochs())
+    with pytest.raises(CheckpointError, match="other teachers"):
+        list(make_run(dataset, spec_of(), seed=1, answers=tmp_path / "kept").epochs())

@@ -1,0 +1,41 @@
+"""Two rows of the leaderboard, compared by what their runs predicted."""
+
+from collections.abc import Sequence
+
+from api.deps import Services
+from api.schemas.comparison import RowComparison
+from api.schemas.leaderboard import LeaderboardRow
+from pskd_core.errors import DataError
+from pskd_core.evaluation.comparison import Predictions, common_seeds, compare, pool, read_predictions
+from store import datasets, leaderboard, pairing
+from store.errors import ObjectDamaged
+
+
+def compare_rows(services: Services, a: str, b: str, *, tenant: str) -> RowComparison:
+    """Both rows over the seeds that both have whole; no session is held while files are fetched.
+
+    Raises:
+        NotFound: there is no such row.
+        NotComparable: they were tested on other data or otherwise, or have no seed in common.
+    """
+    with services.database.read() as session:
+        row_a, row_b = (leaderboard.get(session, row_id, tenant=tenant) for row_id in (a, b))
+        pairing.check(row_a, row_b)
+        stored_a, stored_b = (pairing.predictions_of(session, row) for row in (row_a, row_b))
+        report = datasets.get(session, row_a.dataset_id, tenant=tenant).report or {}
+    seeds = common_seeds(stored_a, stored_b)
+    found = compare(*({seed: _fetched(services, stored[seed]) for seed in seeds} for stored in (stored_a, stored_b)))
+    shown_a, shown_b = map(LeaderboardRow.of, (row_a, row_b))
+    return RowComparison.of(shown_a, shown_b, found, classes=tuple(report["classes"]))
+
+
+def _fetched(services: Services, digests: Sequence[str]) -> Predictions:
+    """One seed's predictions, pooled over its folds.
+
+    Raises:
+        ObjectDamaged: a file is none of ours, which is nothing that a caller could mend.
+    """
+    try:
+        return pool([read_predictions(services.objects.get_bytes(digest), file=digest) for digest in digests])
+    except DataError as damaged:
+        raise ObjectDamaged(str(damaged)) from damaged

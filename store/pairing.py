@@ -1,0 +1,84 @@
+"""Rows of the leaderboard, paired by seed: which may be compared, how much they differ, what their runs predicted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pskd_core.errors import NotComparable
+from pskd_core.evaluation.metrics import Spread, spread
+from store.base import present
+from store.leaderboard import results_of
+from store.models import Configuration, ConfigurationResult, Run
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row's accuracy minus that of another, over the seeds that both have whole."""
+
+    n_seeds: int
+    accuracy: Spread
+
+
+def obstacle(a: Configuration, b: Configuration) -> str | None:
+    """Why the tests of two rows cannot be paired, whatever their seeds; null if they can."""
+    if a.dataset_digest != b.dataset_digest:
+        return f"A was tested on dataset {a.dataset_name!r}, B on {b.dataset_name!r}, and their contents differ"
+    if a.spec["protocol"] != b.spec["protocol"]:
+        return f"A was tested under protocol {a.spec['protocol']}, B under {b.spec['protocol']}"
+    if a.n_test is not None and b.n_test is not None and a.n_test != b.n_test:
+        return f"A was tested on {a.n_test} recordings, B on {b.n_test}: their networks read other streams"
+    return None
+
+
+def check(a: Configuration, b: Configuration) -> None:
+    """Raises NotComparable unless both rows were tested on the same data in the same way."""
+    if (reason := obstacle(a, b)) is not None:
+        raise NotComparable(f"{reason}; compare rows of one dataset and protocol")
+
+
+def differences(session: Session, rows: Sequence[Configuration], against: Configuration) -> dict[str, Difference]:
+    """By row, its accuracy minus that of `against`: one query for a page.
+
+    A row that was tested on other data, otherwise, or with other seeds alone has none.
+    """
+    comparable = [row for row in rows if obstacle(row, against) is None]
+    results = results_of(session, list({row.id for row in [*comparable, against]}))
+    reference = _accuracies(results[against.id], against.folds)
+    found: dict[str, Difference] = {}
+    for row in comparable:
+        own = _accuracies(results[row.id], row.folds)
+        leads = [own[seed] - reference[seed] for seed in sorted(own.keys() & reference.keys())]
+        if leads:
+            found[row.id] = Difference(len(leads), spread(leads))
+    return found
+
+
+def _accuracies(results: Sequence[ConfigurationResult], folds: Sequence[str]) -> dict[int, float]:
+    """Of each whole seed: the fraction right over the recordings of all its folds."""
+    whole = {}
+    for seed, of_seed in groupby(results, lambda result: result.seed):
+        by_fold = {result.fold: result for result in of_seed}
+        if by_fold.keys() >= set(folds):
+            tested = [by_fold[fold] for fold in folds]
+            whole[seed] = sum(each.accuracy * each.n for each in tested) / sum(each.n for each in tested)
+    return whole
+
+
+def predictions_of(session: Session, row: Configuration) -> Mapping[int, Sequence[str]]:
+    """What a row's runs predicted, as digests of files in the object store: by whole seed, in the order of folds."""
+    stored = (
+        select(ConfigurationResult.seed, ConfigurationResult.fold, Run.predictions_digest)
+        .join(Run, Run.id == ConfigurationResult.run_id)
+        .where(ConfigurationResult.configuration_id == row.id)
+    )
+    digests: dict[int, dict[str, str | None]] = {}
+    for seed, fold, digest in session.execute(stored):
+        digests.setdefault(seed, {})[fold] = digest
+    return {
+        seed: [present(of_seed[fold]) for fold in row.folds]
+        for seed, of_seed in sorted(digests.items())
+        if of_seed.keys() >= set(row.folds)
+    }
