@@ -213,6 +213,98 @@ class JobMetrics(Answer):
     runs: tuple[RunCurves, ...]
 
 
+# --- Sweeps -------------------------------------------------------------------------------------------------------
+
+
+class TrialCounts(Answer):
+    """How many trials a sweep has, how many are not proposed yet, and the states of the others."""
+
+    total: int
+    to_come: int
+    states: dict[str, int]
+
+
+class SweepSummary(Answer):
+    """A sweep in a list."""
+
+    id: str
+    name: str
+    state: str
+    search: str
+    metric: str
+    dataset_id: str
+    counts: TrialCounts
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class TrialScore(Answer):
+    """A trial's metric on the validation part, over its runs; one run has no standard deviation."""
+
+    mean: float
+    sd: float | None
+    runs: int
+
+
+class TrialCost(Answer):
+    """What a trial's student costs, and how long its runs took together."""
+
+    parameters: int | None
+    macs: int | None
+    seconds: float
+
+
+class Trial(Answer):
+    """One trial; without a job its point made no valid spec."""
+
+    number: int
+    parameters: dict[str, Any]
+    job_id: str | None
+    state: str
+    cause: str | None
+    detail: str | None
+    score: TrialScore | None
+    cost: TrialCost
+
+
+class BestTrial(Answer):
+    """The best trial so far, and the spec to submit."""
+
+    number: int
+    parameters: dict[str, Any]
+    score: TrialScore
+    spec: dict[str, Any]
+
+
+class HeatMap(Answer):
+    """Two parameters against the metric; rows are `y`, columns `x`."""
+
+    x: str
+    y: str
+    x_values: tuple[Any, ...]
+    y_values: tuple[Any, ...]
+    mean: tuple[tuple[float | None, ...], ...]
+    best: tuple[tuple[float | None, ...], ...]
+
+
+class Sweep(SweepSummary):
+    """A sweep with all its trials."""
+
+    spec: dict[str, Any]
+    trials: tuple[Trial, ...]
+    best: BestTrial | None
+    heat_map: HeatMap | None
+
+
+class SweepEstimate(Answer):
+    """What a sweep would do."""
+
+    spec: dict[str, Any]
+    trials: int
+    most_trials: int
+    runs: int | None
+
+
 # --- Models -------------------------------------------------------------------------------------------------------
 
 

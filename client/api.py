@@ -37,14 +37,19 @@ from client.answers import (
     Run,
     RunCurves,
     RunReport,
+    Sweep,
+    SweepEstimate,
+    SweepSummary,
 )
 from client.errors import ImportFailed, NoDataset, Refused, Strange, Unreachable, WaitedTooLong
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
 from pskd_core.config import JobSpec
+from pskd_core.sweep import Sweep as SweepSpec
 
 DEFAULT_URL = "http://127.0.0.1:8750"
 _LOOK_EVERY_S = 0.5
+_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 # Enough for a service that restarts: about forty seconds of silence.
 _FOLLOW_ATTEMPTS = 10
 
@@ -221,6 +226,38 @@ class Client:
             pass
         return self.job(job_id)
 
+    # --- Sweeps ---------------------------------------------------------------------------------------------------
+
+    def submit_sweep(self, sweep: SweepSpec | Mapping[str, Any]) -> Sweep:
+        """Start a sweep; its trials are ordinary jobs."""
+        return self._post(Sweep, "/v1/sweeps", lambda: {"json": _plain(sweep)})
+
+    def estimate_sweep(self, sweep: SweepSpec | Mapping[str, Any]) -> SweepEstimate:
+        """How many trials and runs it would be; nothing is started."""
+        return self._post(SweepEstimate, "/v1/sweeps", lambda: {"json": _plain(sweep)}, dry_run=True)
+
+    def sweeps(self) -> Iterator[SweepSummary]:
+        """All sweeps, newest first."""
+        return self._pages("/v1/sweeps", Page[SweepSummary])
+
+    def sweep(self, sweep_id: str, *, x: str | None = None, y: str | None = None) -> Sweep:
+        """One sweep as it stands; `x` and `y` are the parameters of its heat map."""
+        return self._get(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}", x=x, y=y)
+
+    def cancel_sweep(self, sweep_id: str) -> Sweep:
+        """End a sweep; what its trials have finished stays."""
+        return self._post(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}/cancel")
+
+    def follow_sweep(self, sweep_id: str) -> Iterator[Sweep]:
+        """The sweep as it stands now and whenever it has changed, until it has ended."""
+        seen: Sweep | None = None
+        while seen is None or seen.state not in _ENDED:
+            if seen is not None:
+                time.sleep(_LOOK_EVERY_S)
+            if (now := self.sweep(sweep_id)) != seen:
+                seen = now
+                yield seen
+
     # --- Leaderboard and models -----------------------------------------------------------------------------------
 
     def leaderboard(
@@ -301,8 +338,8 @@ class Client:
                 return
 
 
-def _plain(spec: JobSpec | Mapping[str, Any]) -> Mapping[str, Any]:
-    return spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec
+def _plain(spec: JobSpec | SweepSpec | Mapping[str, Any]) -> Mapping[str, Any]:
+    return spec if isinstance(spec, Mapping) else spec.model_dump(mode="json")
 
 
 def _events(lines: Iterable[str]) -> Iterator[Event]:

@@ -13,8 +13,11 @@ from client.api import DEFAULT_URL, Client
 from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
+from client.options import AsJson
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
+from client.sweep_commands import SWEEP_ID, sweep, sweeps
+from client.sweep_output import print_sweep
 from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
@@ -46,7 +49,6 @@ app = typer.Typer(
 datasets = typer.Typer(no_args_is_help=True, help="Import datasets and look at them.")
 app.add_typer(datasets, name="dataset")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RowId = Annotated[str, typer.Argument(metavar="ROW", help="Its id, as `pskd leaderboard` shows it.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `pskd jobs` shows it.")]
 
@@ -258,9 +260,17 @@ class JobNotSucceeded(ClientError):
 
 
 @app.command()
-def cancel(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
-    """End a job; what it has finished stays."""
-    _ask(ctx, Client.cancel, job, as_json=as_json)
+def cancel(
+    ctx: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="ID", help="Of a job or a sweep.")],
+    as_json: AsJson = False,
+) -> None:
+    """End a job, or a sweep with the jobs of its trials; what they have finished stays."""
+    if job.startswith(SWEEP_ID):
+        with _service(ctx) as service:
+            print_sweep(service.cancel_sweep(job), as_json=as_json)
+    else:
+        _ask(ctx, Client.cancel, job, as_json=as_json)
 
 
 @app.command()
@@ -301,6 +311,12 @@ def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
     else:
         runs = "once the dataset is ready" if estimate.runs is None else f"{estimate.runs} runs, {estimate.steps} steps"
         output.stdout().print(f"the spec is right: {estimate.epochs} epochs a run, {runs}", markup=False)
+
+
+# --- Sweeps -------------------------------------------------------------------------------------------------------
+
+app.command()(sweep)
+app.command()(sweeps)
 
 
 # --- Results ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A job spec as a user gives it: a file or a preset, with single fields set on the command line."""
+"""Specs as a user gives them: a file or a preset, with single fields set on the command line."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ def read_spec(file: Path | None, *, preset: str | None, settings: Iterable[str])
     Raises:
         BadSpecFile: the file is no YAML mapping, or a setting is not `path=value`.
     """
-    fields = _read(file) if file is not None else {}
+    fields = read_mapping(file, such_as="`method:` and `training:`") if file is not None else {}
     if preset is not None:
         fields["preset"] = preset
     for setting in settings:
@@ -29,13 +29,14 @@ def read_spec(file: Path | None, *, preset: str | None, settings: Iterable[str])
     return fields
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path, *, such_as: str) -> dict[str, Any]:
+    """The fields of a YAML file. Raises BadSpecFile."""
     try:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as unreadable:
         raise BadSpecFile(f"{file} cannot be read: {unreadable}") from unreadable
     if not isinstance(loaded, dict):
-        raise BadSpecFile(f"{file} must hold a mapping of spec fields, such as `method:` and `training:`")
+        raise BadSpecFile(f"{file} must hold a mapping of spec fields, such as {such_as}")
     return loaded
 
 

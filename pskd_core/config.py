@@ -284,21 +284,21 @@ def configuration_hash(spec: JobSpec) -> str:
 # --- Presets ------------------------------------------------------------------------------------------------------
 
 
-def preset_names() -> list[str]:
+def preset_names(folder: str = "presets") -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("pskd_core") / "presets"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    entries = (resources.files("pskd_core") / folder).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
 
 
-def load_preset(name: str) -> dict[str, Any]:
+def load_preset(name: str, folder: str = "presets") -> dict[str, Any]:
     """A recipe as plain data; it names no dataset, split or seed.
 
     Raises:
         SpecError: no preset has that name.
     """
-    if name not in preset_names():
-        raise SpecError(f"no preset is called {name!r}; there are {', '.join(preset_names())}", pointer="/preset")
-    text = (resources.files("pskd_core") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    if name not in preset_names(folder):
+        raise SpecError(f"no preset is called {name!r}; there are {', '.join(preset_names(folder))}", pointer="/preset")
+    text = (resources.files("pskd_core") / folder / f"{name}.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
@@ -323,11 +323,14 @@ def parse_spec(data: Mapping[str, Any]) -> JobSpec:
     Raises:
         SpecError: a field is unknown or wrong; `errors` lists JSON pointers and messages.
     """
-    fields = dict(data)
-    preset = fields.pop("preset", None)
-    if preset is not None:
-        fields = merge(load_preset(str(preset)), fields)
     try:
-        return JobSpec.model_validate(fields)
+        return JobSpec.model_validate(with_preset(data))
     except ValidationError as invalid:
         raise SpecError.from_validation(invalid) from invalid
+
+
+def with_preset(data: Mapping[str, Any], folder: str = "presets") -> dict[str, Any]:
+    """The recipe that `preset` names, with the other fields laid over it. Raises SpecError."""
+    fields = dict(data)
+    preset = fields.pop("preset", None)
+    return fields if preset is None else merge(load_preset(str(preset), folder), fields)

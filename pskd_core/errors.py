@@ -27,17 +27,22 @@ class SpecError(PskdError):
         return cls("; ".join(f"{error['pointer'] or '/'}: {error['detail']}" for error in errors), errors=errors)
 
 
+# Tags of unions whose members differ by their fields alone; no field can be called so.
+UNNAMED = frozenset({"[choices]", "[range]"})
+
+
 def json_pointer(location: tuple[int | str, ...]) -> str:
     """RFC 6901 pointer of a pydantic error location; the union tags that pydantic inserts are left out."""
     tags = {"named", "loso", "subjects", "none", "trials", "inner_loso", "agcn", "resnet1d", "pskd", "distill"}
     tags |= {"progressive", "per_step", "frozen", "checkpoints", "synthetic", "path"}
     tags |= {"inception1d", "deepconvlstm", "gaf_resnet18", "tiny", "random_forest"}
     tags |= {"logits", "fitnet", "st", "at", "rkd", "sp", "cc", "average", "entropy", "ca_mkd", "acs"}
-    unions = {"protocol", "validation", "method", "backbone", "loss", "weighting", "schedule", "source"}
+    tags |= {"grid", "random", "tpe"}
+    unions = {"protocol", "validation", "method", "backbone", "loss", "weighting", "schedule", "source", "search"}
     parts = [
         str(part)
         for index, part in enumerate(location)
-        if not (index and part in tags and location[index - 1] in unions)
+        if part not in UNNAMED and not (index and part in tags and location[index - 1] in unions)
     ]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 

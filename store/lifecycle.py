@@ -1,6 +1,6 @@
-"""States of datasets, jobs and runs, and the one pure table of how they change."""
+"""States of datasets, jobs, runs and sweeps, and the one pure table of how they change."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from store.errors import IllegalTransition
@@ -39,6 +39,17 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+
+class SweepState(StrEnum):
+    """Where a sweep stands; it follows from its trials, except for being cancelled."""
+
+    QUEUED = "queued"  # no trial has started
+    RUNNING = "running"
+    CANCELLING = "cancelling"  # no trial is added, and one has not stopped yet
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"  # all trials have ended, and at least one well
+    FAILED = "failed"  # all trials have ended, and none well
 
 
 class Wanted(StrEnum):
@@ -120,6 +131,7 @@ _JOB: dict[tuple[JobState, JobEvent], JobState] = {
 
 ENDED_RUN = frozenset({RunState.CANCELLED, RunState.SUCCEEDED, RunState.FAILED})
 ENDED_JOB = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
+ENDED_SWEEP = frozenset({SweepState.CANCELLED, SweepState.SUCCEEDED, SweepState.FAILED})
 CLAIMABLE = frozenset({RunState.QUEUED, RunState.RETRYING})
 
 
@@ -177,3 +189,15 @@ def _ended(current: JobState, runs: Collection[RunState]) -> JobState:
     if current in {JobState.CANCELLING, JobState.CANCELLED} or RunState.CANCELLED in runs:
         return JobState.CANCELLED
     return JobState.FAILED if RunState.FAILED in runs else JobState.SUCCEEDED
+
+
+def sweep_state(trials: Mapping[JobState, int], *, to_come: int, cancelled: bool) -> SweepState:
+    """A sweep's state from how many of its trials are in which state, and how many are still to be proposed."""
+    under_way = trials.keys() - ENDED_JOB
+    if cancelled:
+        return SweepState.CANCELLING if under_way else SweepState.CANCELLED
+    if trials.keys() <= {JobState.VALIDATING, JobState.QUEUED}:
+        return SweepState.QUEUED
+    if to_come or under_way:
+        return SweepState.RUNNING
+    return SweepState.SUCCEEDED if JobState.SUCCEEDED in trials else SweepState.FAILED

@@ -317,6 +317,52 @@ class ModelAlias(Base):
     updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
+class Sweep(Base):
+    """Many jobs that search a space of specs; `spec` says how. Its state is counted from theirs.
+
+    Invariant: the trials are numbered 1 to `proposed`, and each has one row.
+    """
+
+    __tablename__ = "sweep"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("swp"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    name: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"))
+    trials: Mapped[int]  # in the end
+    at_once: Mapped[int]  # trials that may be under way together
+    proposed: Mapped[int] = mapped_column(default=0)  # trials so far
+    cancelled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    __table_args__ = (
+        Index(None, "tenant", "id"),
+        Index(None, "dataset_id"),
+        Index(
+            "ix_sweep_open",
+            "id",
+            sqlite_where=text("proposed < trials AND cancelled_at IS NULL"),
+            postgresql_where=text("proposed < trials AND cancelled_at IS NULL"),
+        ),
+    )
+
+
+class SweepTrial(Base):
+    """One point of a sweep's space, and the job that measures it; without a job it failed, and says why."""
+
+    __tablename__ = "sweep_trial"
+
+    sweep_id: Mapped[str] = mapped_column(ForeignKey("sweep.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    parameters: Mapped[dict[str, Any]]  # value of each path of the space
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
+    cause: Mapped[str | None]
+    detail: Mapped[str | None]
+
+    __table_args__ = (UniqueConstraint("job_id"),)
+
+
 class IdempotencyKey(Base):
     """The answer to the first request that came with a key, for those that repeat it."""
 

@@ -187,8 +187,8 @@ class Execution:
             predictions_digest=self.objects.put_file(predictions),
             bundle_digest=self.objects.put_tree(bundle) if exported else None,
             bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()) if exported else None,
-            # Inner folds only serve to choose; nobody classifies with their students.
-            register=exported and "inner:" not in self.claimed.fold,
+            # Inner folds and runs with a shut test part only serve to choose; nobody classifies with their students.
+            register=exported and "inner:" not in self.claimed.fold and self.claimed.spec.test == "report",
         )
         self._write(lambda session: self._succeed(session, finish))
 

@@ -1,7 +1,7 @@
 """`python -m worker.keeper`: what keeps jobs moving, as plain loops over SQL.
 
-It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, and feeds the tracking server.
-Several may run side by side.
+It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, proposes trials of sweeps, and
+feeds the tracking server. Several may run side by side.
 """
 
 import logging
@@ -21,11 +21,13 @@ from worker.app import make_app, nudge
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from worker.search import Searcher
     from worker.tracking import Tracker
 
 logger = logging.getLogger("worker.keeper")  # also when it is `__main__`
 
 RELAY_S = 0.1
+SEARCH_S = 1.0
 TRACK_S = 1.0
 PURGE_S = 3600.0
 KEEP_S = 24 * 3600.0
@@ -45,6 +47,7 @@ def main() -> None:
         Loop("relay", partial(relay, database, app, settings), period_s=RELAY_S),
         Loop("reaper", partial(reap, database, settings), period_s=settings.reaper_s),
         Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
+        Loop("searcher", searching(database, objects), period_s=SEARCH_S),
         Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
@@ -130,6 +133,18 @@ def purge(database: Database, objects: ObjectStore) -> bool:
         outbox.purge(session, older_than_s=KEEP_S)
     objects.sweep(older_than_s=KEEP_S)
     return False
+
+
+def searching(database: Database, objects: ObjectStore) -> Callable[[], bool]:
+    """The searcher's action. Optuna takes a second to import, which waits for the searcher's own thread."""
+
+    @cache
+    def searcher() -> "Searcher":
+        from worker.search import Searcher  # noqa: PLC0415
+
+        return Searcher(database, objects)
+
+    return lambda: searcher().advance()
 
 
 def tracking(database: Database, objects: ObjectStore, url: str) -> Callable[[], bool]:

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
-from pydantic import GetJsonSchemaHandler
-from pydantic_core import CoreSchema
 from sqlalchemy.orm import Session
 
 from api.auth import Caller
@@ -18,7 +16,7 @@ from api.errors import documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.paging import page_of
 from api.planning import Submission, estimate, folds_of, planned, prepare
-from api.schemas.common import Paged
+from api.schemas.common import Paged, ShownAs
 from api.schemas.jobs import (
     Curve,
     EventOut,
@@ -41,15 +39,8 @@ from store.models import Dataset, Job
 router = APIRouter(tags=["jobs"], route_class=Route)
 
 
-class _AsJobRequest:
-    """Shows a plain mapping in OpenAPI as what it must become: with a preset, only the whole can be validated."""
-
-    def __get_pydantic_json_schema__(self, _core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(JobRequest.__pydantic_core_schema__)
-
-
 def _submission(
-    body: Annotated[dict[str, Any], _AsJobRequest()], services: ServicesDep, caller: CallerDep
+    body: Annotated[dict[str, Any], ShownAs(JobRequest)], services: ServicesDep, caller: CallerDep
 ) -> Submission:
     return prepare(parse_spec(body), services, tenant=caller.tenant)
 

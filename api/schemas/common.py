@@ -1,8 +1,9 @@
 """What every answer is made of."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue
+from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 Json = dict[str, JsonValue]
@@ -19,3 +20,13 @@ class Paged(Out, Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None = Field(description="for the next page; null on the last one")
+
+
+class ShownAs:
+    """Shows a plain mapping in OpenAPI as what it must become: with a preset, only the whole can be validated."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(self._model.__pydantic_core_schema__)

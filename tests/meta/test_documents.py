@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from client.cli import app
 from pskd_core.config import parse_spec
+from pskd_core.sweep import MOST_TRIALS, parse_sweep
 from tests.meta.project import ROOT, pyproject
 
 DOCUMENTS = [
@@ -55,7 +56,11 @@ def test_make_targets_in_documents_exist() -> None:
     assert set(re.findall(r'"make ([a-z]+)', MAKEFILE)) == TARGETS - {"help", "lint", "unit"}
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "own-data.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [ROOT / "README.md", ROOT / "docs" / "own-data.md", ROOT / "docs" / "sweeps.md"],
+    ids=lambda path: path.name,
+)
 def test_pskd_commands_in_documents_exist(document: Path) -> None:
     """The command line knows what is shown of it."""
     shown = re.findall(r"^\$ pskd (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -80,6 +85,14 @@ def test_tutorial_spec_is_valid() -> None:
     text = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     assert [parse_spec(yaml.safe_load(each)).dataset for each in shown] == ["mine"]
+
+
+def test_sweeps_of_the_how_to_are_valid() -> None:
+    """Both sweeps of the how-to can be started as they stand; the first is as large as its tables of choices."""
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert [parse_sweep(yaml.safe_load(each)).trials for each in shown] == [6, 4]
+    assert f"at most {MOST_TRIALS}" in text
 
 
 def test_changelog_describes_this_version() -> None:

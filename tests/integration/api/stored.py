@@ -121,6 +121,13 @@ class Stored:
         with self.database.write() as session:
             runs.succeed(session, claimed.claim, finish)
 
+    def validate(self, claimed: ClaimedRun, *, accuracy: float) -> None:
+        """End a run well that has a validation part and no test."""
+        result = {"validation": {"accuracy": accuracy, "macro_f1": accuracy, "n": 6}, "parameters": 12, "macs": 300}
+        finish = Finish(result, {}, None, None, None, None, register=False)
+        with self.database.write() as session:
+            runs.succeed(session, claimed.claim, finish)
+
     def _judged(self, claimed: ClaimedRun, said: Sequence[int]) -> dict[str, Any]:
         """Scores and stored predictions of a student that says these classes."""
         fold = plan_folds(claimed.spec, self._files.info, self._files.recordings)[claimed.fold_index]

@@ -16,8 +16,10 @@ import psutil
 from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset as Columnar
 from pskd_core.data.splits import plan_folds
-from store import datasets, jobs
+from pskd_core.sweep import parse_sweep
+from store import datasets, jobs, sweeps
 from store.engine import Database
+from store.lifecycle import ENDED_SWEEP, SweepState
 from store.models import Dataset, Event, Job, Metric, Run
 from store.objects import ObjectStore
 from tests.small import SMALL_SOURCE, SMALL_SPEC
@@ -89,6 +91,28 @@ class Stack:
         spec = small_spec(dataset=dataset, **fields)
         with self.database.write() as session:
             return jobs.submit(session, spec, plan=self._plan(spec)).id
+
+    def submit_sweep(self, **fields: Any) -> str:
+        """A sweep on a dataset whose import is still under way, or at least a worker's to plan."""
+        with self.database.write() as session:
+            return sweeps.create(session, parse_sweep(fields), plan_of=self._plan).id
+
+    def sweep(self, sweep_id: str) -> tuple[SweepState, list[sweeps.Trial]]:
+        with self.database.read() as session:
+            row = sweeps.get(session, sweep_id)
+            state = sweeps.state_of(row, sweeps.counts(session, [sweep_id])[sweep_id])
+            return state, sweeps.trials_of(session, row)
+
+    def wait_for_trial(self, sweep_id: str) -> sweeps.Trial:
+        """Until the keeper has proposed one."""
+        return until(lambda: next(iter(self.sweep(sweep_id)[1]), None), what="a trial")
+
+    def wait_for_sweep(self, sweep_id: str) -> tuple[SweepState, list[sweeps.Trial]]:
+        def ended() -> tuple[SweepState, list[sweeps.Trial]] | None:
+            found = self.sweep(sweep_id)
+            return found if found[0] in ENDED_SWEEP else None
+
+        return until(ended, what=f"the end of sweep {sweep_id}")
 
     def _plan(self, spec: JobSpec) -> jobs.Plan:
         def plan(row: Dataset) -> Sequence[jobs.PlannedFold]:

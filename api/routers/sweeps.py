@@ -1,0 +1,146 @@
+"""Sweeps: many jobs that search a space of specs, and what they found."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from api.body import Route, require_json
+from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.errors import INVALID, Fault, Refusal, documented
+from api.idempotency import ACCEPTED, Created, OnceDep
+from api.planning import Submission, estimate, folds_of, planned, prepare
+from api.schemas.common import Paged, ShownAs
+from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSummary, axes_of, sweep_detail
+from pskd_core.config import JobSpec
+from pskd_core.errors import SpecError
+from pskd_core.sweep import MOST_TRIALS, Sweep, first_points, in_sweep, parse_sweep, trial_spec
+from store import jobs, sweeps
+from store.models import Sweep as SweepRow
+
+router = APIRouter(tags=["sweeps"], route_class=Route)
+
+Axis = Annotated[str | None, Query(max_length=200, description="a parameter with choices, by its path")]
+
+
+@dataclass(frozen=True)
+class SweepSubmission:
+    """A checked sweep, and its base as a job that could be submitted."""
+
+    sweep: Sweep
+    base: Submission
+
+
+def _submission(
+    body: Annotated[dict[str, Any], ShownAs(SweepRequest)], services: ServicesDep, caller: CallerDep
+) -> SweepSubmission:
+    sweep = parse_sweep(body)
+    try:
+        return SweepSubmission(sweep, prepare(sweep.base, services, tenant=caller.tenant))
+    except SpecError as unfit:
+        raise in_sweep(unfit, {}) from unfit
+
+
+@router.post(
+    "/v1/sweeps",
+    status_code=202,
+    response_model=SweepDetail,
+    responses=ACCEPTED
+    | {200: {"model": SweepEstimate, "description": "The estimate of a dry run"}}
+    | documented(400, 409, 413, 415),
+    dependencies=[Depends(require_json)],
+)
+def submit_sweep(
+    submission: Annotated[SweepSubmission, Depends(_submission)],
+    services: ServicesDep,
+    session: Writing,
+    caller: CallerDep,
+    once: OnceDep,
+    dry_run: Annotated[bool, Query(description="validate and count, but submit nothing")] = False,
+) -> Response:
+    """Submits a sweep: a grid, random draws or TPE over any field of a job, chosen on its validation part."""
+    if dry_run:
+        return Response(_estimate(submission, services).model_dump_json(), media_type="application/json")
+
+    def plan_of(spec: JobSpec) -> jobs.Plan:
+        return lambda dataset: planned(folds_of(spec, dataset, services))
+
+    def create() -> Created:
+        sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
+        return f"/v1/sweeps/{sweep.id}", _detail(session, sweep)
+
+    return once.accept(session, submission.sweep.model_dump_json(), create)
+
+
+def _estimate(submission: SweepSubmission, services: Services) -> SweepEstimate:
+    """What submitting it would start.
+
+    Raises:
+        SpecError: a trial names what the dataset does not have; pointers lead into the sweep.
+        ProtocolError: subjects, trials or classes have no recording.
+    """
+    sweep, dataset = submission.sweep, submission.base.dataset
+    runs = []
+    for number, point in enumerate(first_points(sweep), start=1):
+        try:
+            runs.append(estimate(Submission(trial_spec(sweep, number, point), dataset), services).runs)
+        except SpecError as unfit:
+            raise in_sweep(unfit, point) from unfit
+    return SweepEstimate(
+        spec=sweep,
+        dataset_id=dataset.id,
+        trials=sweep.trials,
+        most_trials=MOST_TRIALS,
+        # All trials share protocol, validation and seeds.
+        runs=None if runs[0] is None else runs[0] * sweep.trials,
+    )
+
+
+@router.get("/v1/sweeps", responses=documented())
+def list_sweeps(session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None) -> Paged[SweepSummary]:
+    """Lists sweeps, newest first."""
+    page = sweeps.page(session, tenant=caller.tenant, limit=limit, cursor=cursor)
+    counts = sweeps.counts(session, [sweep.id for sweep in page.items])
+    items = tuple(SweepSummary.of(sweep, counts[sweep.id]) for sweep in page.items)
+    return Paged(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/v1/sweeps/{sweep_id}", responses=documented(404))
+def read_sweep(sweep_id: str, session: Reading, caller: CallerDep, x: Axis = None, y: Axis = None) -> SweepDetail:
+    """One sweep: state, trials with their scores, the best one's spec, and a heat map over two parameters."""
+    return _detail(session, sweeps.get(session, sweep_id, tenant=caller.tenant), x=x, y=y)
+
+
+@router.post("/v1/sweeps/{sweep_id}/cancel", responses=documented(404, 409))
+def cancel_sweep(sweep_id: str, session: Writing, caller: CallerDep) -> SweepDetail:
+    """Cancels a sweep: no trial is added, and the jobs of those that have not ended are cancelled."""
+    return _detail(session, sweeps.cancel(session, sweep_id, tenant=caller.tenant))
+
+
+def _detail(session: Session, sweep: SweepRow, *, x: str | None = None, y: str | None = None) -> SweepDetail:
+    axes = _chosen_axes(sweeps.spec_of(sweep), x, y)
+    counts = sweeps.counts(session, [sweep.id])[sweep.id]
+    return sweep_detail(sweep, counts, sweeps.trials_of(session, sweep), axes)
+
+
+def _chosen_axes(spec: Sweep, x: str | None, y: str | None) -> tuple[str, str] | None:
+    """The two parameters of the heat map: those asked for, else the first of the space.
+
+    Raises:
+        Refusal: there is no such parameter, or it has no choices.
+    """
+    left = list(axes_of(spec))
+    for name, asked in (("x", x), ("y", y)):
+        if asked is None:
+            continue
+        if asked not in left:
+            detail = f"must be one of {', '.join(axes_of(spec)) or '(none)'}, and not the other axis"
+            raise Refusal(INVALID, f"{name} {detail}", errors=[Fault(detail=detail, parameter=name)])
+        left.remove(asked)
+    if x is None and left:
+        x = left.pop(0)
+    if y is None and left:
+        y = left.pop(0)
+    return (x, y) if x is not None and y is not None else None
