@@ -111,6 +111,7 @@ class Recording:
     session: str | None = None
     scene: str | None = None
     camera: str | None = None
+    cut_from: str | None = None
 
 
 def _unstated(value: str | None) -> bool:
@@ -130,6 +131,9 @@ class RecordingMeta(Frozen):
     session: str | None = Field(default=None, exclude_if=_unstated)
     scene: str | None = Field(default=None, exclude_if=_unstated)
     camera: str | None = Field(default=None, exclude_if=_unstated)
+    cut_from: str | None = Field(
+        default=None, exclude_if=_unstated, description="of what this is a window; a recording by that name is one too"
+    )
 
     def rate_hz(self, stream: str) -> float:
         """Samples a second of one stream of this recording."""
@@ -274,6 +278,7 @@ def _append(columns: dict[str, _Column], info: DatasetInfo, recording: Recording
         session=recording.session,
         scene=recording.scene,
         camera=recording.camera,
+        cut_from=recording.cut_from,
     )
 
 

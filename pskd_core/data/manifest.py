@@ -17,6 +17,7 @@ from pskd_core.data.columnar import SKELETON, DatasetInfo, Recording, Stream, St
 from pskd_core.data.columns import Table, read_columns
 from pskd_core.data.manifest_spec import OPTIONAL, REQUIRED, ManifestSpec, SensorSpec, SkeletonSpec, parse_manifest
 from pskd_core.data.numbers import decoded
+from pskd_core.data.overlaps import Overlaps
 from pskd_core.data.problems import Findings, Problem, listed
 from pskd_core.data.series import Array
 from pskd_core.data.source import SourceFiles
@@ -49,6 +50,7 @@ class _Import:
     list_file: str
     findings: Findings
     seen: dict[bytes, tuple[str, str, str]] = field(default_factory=dict)  # content → (file, label, subject)
+    overlaps: Overlaps = field(default_factory=Overlaps)
 
 
 def is_manifest(files: SourceFiles) -> bool:
@@ -211,6 +213,7 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             continue
         _report_alignment(job, row, streams, left_out, next(iter(even.values())).duration_s)
         words = row.words
+        cut_from = _origin(job, row, streams)
         yield Recording(
             id=words["id"],
             subject=words["subject"],
@@ -220,8 +223,22 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             session=words.get("session") or None,
             scene=words.get("scene") or None,
             camera=words.get("camera") or None,
+            cut_from=cut_from,
         )
     job.findings.count_rest()
+
+
+def _origin(job: _Import, row: _Row, streams: dict[str, Timed]) -> str | None:
+    """The recording of which a row is a window, as its words or else its samples tell."""
+    stream, lead = next(iter(streams.items()))
+    stated = row.words.get("cut_from") or None
+    found = job.overlaps.origin(row.paths[stream], lead.values, name=stated or row.words["id"])
+    if found is None or found == stated:
+        return stated
+    detail = f"shares samples with {found}, as windows of one recording do; "
+    detail += f"it stays a window of {stated}" if stated else "no split may part them; name what both were cut from"
+    _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
+    return stated or found
 
 
 def _aligned(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[dict[str, Stream], dict[str, float]]:

@@ -13,7 +13,7 @@ from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Positive, Slug
 
 REQUIRED = ("id", "subject", "label")  # columns of recordings.csv
-OPTIONAL = ("trial", "session", "scene", "camera")
+OPTIONAL = ("trial", "session", "scene", "camera", "cut_from")
 
 # To the units in which datasets are kept: g, deg/s, m and px.
 _FACTORS = {"g": 1.0, "m/s^2": 1 / STANDARD_GRAVITY, "deg/s": 1.0, "rad/s": 180 / np.pi, "m": 1.0, "px": 1.0}
