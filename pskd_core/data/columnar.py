@@ -12,6 +12,7 @@ from typing import IO, Annotated, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from pskd_core.data.mapped import release
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Positive, Slug
 from pskd_core.files import atomic_directory
@@ -203,6 +204,11 @@ class Dataset:
             raise DataError(f"recording {meta.id} has no stream {name}; it has {', '.join(sorted(meta.streams))}")
         offset, length = meta.streams[name]
         return self._maps[name][offset : offset + length]
+
+    def release(self) -> None:
+        """Give back the memory of what was read; views stay good."""
+        for values in self._maps.values():
+            release(values)
 
     @cached_property
     def _maps(self) -> dict[str, FloatArray]:
