@@ -23,7 +23,7 @@ _PART = 1024
 class Clips:
     """N recordings as networks see them; everything is in the same order."""
 
-    streams: Mapping[str, FloatArray]  # sensors (N, 3, T_sensor), `skeleton` (N, 3, T_skeleton, V)
+    streams: Mapping[str, FloatArray]  # sensors (N, 3, T_sensor), `skeleton` (N, 3, T_skeleton, V[, M])
     labels: IntArray  # (N,)
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -90,7 +90,8 @@ def _prepare_stream(
 ) -> FloatArray:
     skeleton = dataset.info.skeleton if stream == SKELETON else None
     if skeleton is not None:
-        clips = room((len(indices), 3, preprocess.skeleton_frames, len(skeleton.joints)))
+        persons = (skeleton.persons,) if skeleton.persons > 1 else ()
+        clips = room((len(indices), 3, preprocess.skeleton_frames, len(skeleton.joints), *persons))
     else:
         clips = room((len(indices), *dataset.info.item_shape(stream), preprocess.sensor_frames))
     for count, row in enumerate(np.flatnonzero(present).tolist()):
@@ -122,10 +123,14 @@ def channel_statistics(clips: Clips) -> dict[str, ChannelStatistics]:
 
 
 def _parts(values: FloatArray, present: BoolArray | None) -> Iterator[FloatArray]:
-    """The clips that have the stream, some at a time."""
+    """The clips that have the stream, some at a time; of several persons those who are there, each by themselves."""
     for start in range(0, len(values), _PART):
-        part = slice(start, start + _PART)
-        yield values[part] if present is None else values[part][present[part]]
+        rows = slice(start, start + _PART)
+        part = values[rows] if present is None else values[rows][present[rows]]
+        if part.ndim == 5:
+            bodies = np.moveaxis(part, 4, 1).reshape(-1, *part.shape[1:4])  # (N·M, 3, T, V)
+            part = bodies[bodies.any(axis=(1, 2, 3))]
+        yield part
         release(values)
 
 

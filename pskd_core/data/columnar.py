@@ -27,6 +27,10 @@ Index = Annotated[int, Field(ge=0)]
 SplitBy = Literal["subject", "trial", "session", "scene", "camera"]  # fields of a recording
 
 
+def _single(persons: int) -> bool:
+    return persons == 1
+
+
 class StreamInfo(Frozen):
     """One kind of measurement that recordings of a dataset carry."""
 
@@ -44,6 +48,10 @@ class SkeletonInfo(Frozen):
     centre: Index = Field(description="joint on which clips are centred")
     dims: Literal[2, 3] = 3
     up: Literal[0, 1, 2] = Field(default=1, description="coordinate axis that is vertical")
+    # Left out where there is one, so that datasets without others keep their digests.
+    persons: int = Field(
+        default=1, ge=1, le=8, exclude_if=_single, description="M; one who is not there is all 0 throughout a recording"
+    )
 
     @model_validator(mode="after")
     def _joints_exist(self) -> "SkeletonInfo":
@@ -80,16 +88,17 @@ class DatasetInfo(Frozen):
         return self
 
     def item_shape(self, stream: str) -> tuple[int, ...]:
-        """Shape of one sample of a stream: (channels,), or (V, dims) for the skeleton."""
+        """Shape of one sample of a stream: (channels,), or (V, dims) for the skeleton, (M, V, dims) for several."""
         if stream == SKELETON and self.skeleton is not None:
-            return len(self.skeleton.joints), self.skeleton.dims
+            body = (len(self.skeleton.joints), self.skeleton.dims)
+            return body if self.skeleton.persons == 1 else (self.skeleton.persons, *body)
         channels = self.streams[stream].channels
         return () if channels is None else (channels,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """Samples in time order: a sensor's (n, channels), or the skeleton's (F, V, dims)."""
+    """Samples in time order: a sensor's (n, channels), or the skeleton's (F, V, dims) or (F, M, V, dims)."""
 
     values: FloatArray
     rate_hz: float
@@ -194,7 +203,7 @@ class Dataset:
         return self._manifest.recordings
 
     def stream(self, name: str, index: int) -> FloatArray:
-        """Samples of one stream of recording `index`: (n, channels), or (F, V, dims) for the skeleton.
+        """Samples of one stream of recording `index`: (n, channels), or (F, V, dims), (F, M, V, dims) for the skeleton.
 
         Raises:
             DataError: the recording lacks the stream.

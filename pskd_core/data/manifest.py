@@ -8,7 +8,7 @@ import hashlib
 import io
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -284,8 +284,10 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
         time=skeleton.time_column if with_time else None,
         time_unit=skeleton.time_unit,
     )
+    table = _without_absent(table, skeleton.persons)
     flat: Array = np.multiply(_mended(job, table, skeleton.columns, file), skeleton.factor)
-    positions = flat.reshape(len(flat), len(skeleton.joints), skeleton.dims)
+    persons = (skeleton.persons,) if skeleton.persons > 1 else ()
+    positions = flat.reshape(len(flat), *persons, len(skeleton.joints), skeleton.dims)
     if skeleton.rate_hz != "same span":
         return _timed(job, positions, table, skeleton.rate_hz, file)
     if lead is None:
@@ -293,6 +295,15 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
     start_s, end_s = float(lead.time_s[0]) - 0.5 / lead.rate_hz, float(lead.time_s[-1]) + 0.5 / lead.rate_hz
     rate_hz = len(positions) / (end_s - start_s)
     return Timed(positions, start_s + _middles_s(len(positions), rate_hz), rate_hz)
+
+
+def _without_absent(table: Table, persons: int) -> Table:
+    """A person none of whose columns holds a value is not there, which is said by zeros; somebody must be."""
+    bodies = table.values.reshape(len(table.values), persons, -1)
+    there = np.asarray(np.isfinite(bodies).any(axis=(0, 2)))  # (M,)
+    if not there.any():
+        return table
+    return replace(table, values=np.where(there[:, None], bodies, 0.0).reshape(table.values.shape))
 
 
 def _timed(job: _Import, values: Array, table: Table, rate_hz: float | str, file: str) -> Timed:
