@@ -52,7 +52,7 @@ test: setup
 demo: setup
 	$(BIN)/python -m client.demo $(if $(DATA),--data "$(DATA)")
 
-# Ten minutes on two cores. The files go to a temporary folder, and away at the end.
+# Over twenty minutes on two busy cores. The files go to a temporary folder, and away at the end.
 bench-large: setup
 	$(BIN)/python -m benchmarks.large $(if $(CLIPS),--clips $(CLIPS)) $(if $(FOLDER),--folder "$(FOLDER)")
 

@@ -15,7 +15,7 @@ from pskd_core.shapes import BoolArray, FloatArray, IntArray
 
 # A smaller batch gives batch statistics and pair-wise losses too little to work on.
 SMALLEST_BATCH = 8
-# How many clips are looked at together where all of them are: beyond, memory must not grow with their number.
+# How many clips are looked at together where all of them are: what is worked out over a part is freed with it.
 _PART = 1024
 
 
