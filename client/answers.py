@@ -50,6 +50,14 @@ class Spread(Answer):
     max: float
 
 
+class StreamAmount(Answer):
+    """How much of one stream there is."""
+
+    recordings: int
+    samples: Spread
+    rate_hz: Spread
+
+
 class ImportReport(Answer):
     """What an import found."""
 
@@ -58,6 +66,7 @@ class ImportReport(Answer):
     classes: dict[str, int]
     subjects: dict[str, int]
     protocols: dict[str, SplitSizes]
+    streams: dict[str, StreamAmount]
     duration_s: Spread
     problems: tuple[Finding, ...]
 

@@ -111,7 +111,7 @@ class Series(Out):
     rate_hz: float = Field(description="of these samples, after thinning")
     axes: tuple[str, ...] = Field(description="what the innermost numbers are")
     t_s: tuple[float, ...]
-    values: list[Any] = Field(description="(samples, axes), or (samples, joints, axes) for the skeleton")
+    values: list[Any] = Field(description="(samples, axes), or (samples[, persons], joints, axes) for the skeleton")
 
 
 class Skeleton(Out):

@@ -46,7 +46,8 @@ def augment_batch(
     other streams are there, so that methods with different inputs train on the same views.
 
     Args:
-        clips: by stream, sensors (N, 3, T) and `skeleton` (N, 3, T, V); T may differ between streams. Not changed.
+        clips: by stream, sensors (N, 3, T) and `skeleton` (N, 3, T, V), or (N, 3, T, V, M) of several persons, who
+            share one view and stay 0 if they are not there; T may differ between streams. Not changed.
         ids: of the N samples.
         config: a part that is 0 leaves the values exactly as they are.
         channel_sd: (3,) by sensor stream, in the stream's unit.
@@ -62,7 +63,8 @@ def augment_batch(
         view = _retimed(values, draws, config) if config.time_warp or config.time_crop else values
         view = _moved(view, *_movement(stream, draws, config, skeleton))
         view = _noisy(view, draws, _noise_sd(stream, config, channel_sd), key=(seed, epoch, stream))
-        views[stream] = _flattened(view) if stream == SKELETON and skeleton and skeleton.dims == 2 else view
+        view = _flattened(view) if stream == SKELETON and skeleton and skeleton.dims == 2 else view
+        views[stream] = view * values.any(axis=(1, 2, 3), keepdims=True) if view.ndim == 5 else view
     return views
 
 
@@ -158,7 +160,7 @@ def _moved(values: FloatArray, rotation: FloatArray | None, factor: FloatArray |
 
 def _flattened(values: FloatArray) -> FloatArray:
     # A camera sees a turned flat figure foreshortened, never its depth.
-    return values * np.array([1, 1, 0], np.float32)[:, None, None]
+    return values * np.array([1, 1, 0], np.float32).reshape(3, *[1] * (values.ndim - 2))
 
 
 # --- Noise --------------------------------------------------------------------------------------------------------

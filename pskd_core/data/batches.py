@@ -1,12 +1,13 @@
-"""Prepared clips in memory, and the order in which an epoch visits them."""
+"""Prepared clips, in memory or mapped from a file, and the order in which an epoch visits them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pskd_core.config import JobSpec, Preprocess
 from pskd_core.data.columnar import SKELETON, Dataset
+from pskd_core.data.mapped import release, room
 from pskd_core.data.preprocess import prepare_sensor, prepare_skeleton
 from pskd_core.errors import DataError
 from pskd_core.seed import generator
@@ -14,13 +15,15 @@ from pskd_core.shapes import BoolArray, FloatArray, IntArray
 
 # A smaller batch gives batch statistics and pair-wise losses too little to work on.
 SMALLEST_BATCH = 8
+# How many clips are looked at together where all of them are: what is worked out over a part is freed with it.
+_PART = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clips:
     """N recordings as networks see them; everything is in the same order."""
 
-    streams: Mapping[str, FloatArray]  # sensors (N, 3, T_sensor), `skeleton` (N, 3, T_skeleton, V)
+    streams: Mapping[str, FloatArray]  # sensors (N, 3, T_sensor), `skeleton` (N, 3, T_skeleton, V[, M])
     labels: IntArray  # (N,)
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -40,8 +43,11 @@ class Clips:
 
     def take(self, rows: IntArray) -> "Clips":
         """The clips at these rows, copied."""
+        streams = {stream: values[rows] for stream, values in self.streams.items()}
+        for values in self.streams.values():
+            release(values)
         return Clips(
-            streams={stream: values[rows] for stream, values in self.streams.items()},
+            streams=streams,
             labels=self.labels[rows],
             ids=tuple(self.ids[row] for row in rows),
             subjects=tuple(self.subjects[row] for row in rows),
@@ -82,16 +88,21 @@ def prepare_clips(dataset: Dataset, indices: Sequence[int], spec: JobSpec) -> Cl
 def _prepare_stream(
     dataset: Dataset, indices: Sequence[int], stream: str, present: BoolArray, preprocess: Preprocess
 ) -> FloatArray:
-    series = (dataset.stream(stream, index) for index, held in zip(indices, present, strict=True) if held)
-    if stream == SKELETON and dataset.info.skeleton is not None:
-        info = dataset.info.skeleton
-        held = np.stack([prepare_skeleton(values, info, preprocess.skeleton_frames) for values in series])
+    skeleton = dataset.info.skeleton if stream == SKELETON else None
+    if skeleton is not None:
+        persons = (skeleton.persons,) if skeleton.persons > 1 else ()
+        clips = room((len(indices), 3, preprocess.skeleton_frames, len(skeleton.joints), *persons))
     else:
-        held = np.stack([prepare_sensor(values, preprocess.sensor_frames) for values in series])
-    if present.all():
-        return held
-    clips = np.zeros((len(present), *held.shape[1:]), np.float32)
-    clips[present] = held
+        clips = room((len(indices), *dataset.info.item_shape(stream), preprocess.sensor_frames))
+    for count, row in enumerate(np.flatnonzero(present).tolist()):
+        values = dataset.stream(stream, indices[row])
+        if skeleton is not None:
+            clips[row] = prepare_skeleton(values, skeleton, preprocess.skeleton_frames)
+        else:
+            clips[row] = prepare_sensor(values, preprocess.sensor_frames)
+        if count % _PART == 0:
+            dataset.release()
+            release(clips)
     return clips
 
 
@@ -108,16 +119,32 @@ def channel_statistics(clips: Clips) -> dict[str, ChannelStatistics]:
 
     Clips that lack a stream do not count in it.
     """
-    held = {
-        stream: values[clips.present[stream]] for stream, values in clips.streams.items() if stream in clips.present
-    }
-    return {stream: _statistics(held.get(stream, values)) for stream, values in clips.streams.items()}
+    return {stream: _statistics(_parts(values, clips.present.get(stream))) for stream, values in clips.streams.items()}
 
 
-def _statistics(values: FloatArray) -> ChannelStatistics:
-    others = tuple(axis for axis in range(values.ndim) if axis != 1)
-    mean = values.mean(axis=others, dtype=np.float64)
-    sd = values.std(axis=others, dtype=np.float64)
+def _parts(values: FloatArray, present: BoolArray | None) -> Iterator[FloatArray]:
+    """The clips that have the stream, some at a time; of several persons those who are there, each by themselves."""
+    for start in range(0, len(values), _PART):
+        rows = slice(start, start + _PART)
+        part = values[rows] if present is None else values[rows][present[rows]]
+        if part.ndim == 5:
+            bodies = np.moveaxis(part, 4, 1).reshape(-1, *part.shape[1:4])  # (N·M, 3, T, V)
+            part = bodies[bodies.any(axis=(1, 2, 3))]
+        yield part
+        release(values)
+
+
+def _statistics(parts: Iterable[FloatArray]) -> ChannelStatistics:
+    counts, means, variances = [], [], []
+    for part in parts:
+        others = tuple(axis for axis in range(part.ndim) if axis != 1)
+        if len(part):
+            counts.append(len(part))
+            means.append(part.mean(axis=others, dtype=np.float64))
+            variances.append(part.var(axis=others, dtype=np.float64))
+    share = np.array(counts)[:, None] / sum(counts)
+    mean = (share * means).sum(axis=0)
+    sd = np.sqrt((share * (variances + (means - mean) ** 2)).sum(axis=0))
     # Rounding leaves a constant channel with some 1e-8 of spread.
     constant = sd <= 1e-6 * np.maximum(np.abs(mean), 1)
     return ChannelStatistics(mean.astype(np.float32), np.where(constant, 1, sd).astype(np.float32))

@@ -12,6 +12,7 @@ from typing import IO, Annotated, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from pskd_core.data.mapped import release
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Positive, Slug
 from pskd_core.files import atomic_directory
@@ -24,6 +25,10 @@ _FLOAT = np.dtype("<f4")
 
 Index = Annotated[int, Field(ge=0)]
 SplitBy = Literal["subject", "trial", "session", "scene", "camera"]  # fields of a recording
+
+
+def _single(persons: int) -> bool:
+    return persons == 1
 
 
 class StreamInfo(Frozen):
@@ -43,6 +48,10 @@ class SkeletonInfo(Frozen):
     centre: Index = Field(description="joint on which clips are centred")
     dims: Literal[2, 3] = 3
     up: Literal[0, 1, 2] = Field(default=1, description="coordinate axis that is vertical")
+    # Left out where there is one, so that datasets without others keep their digests.
+    persons: int = Field(
+        default=1, ge=1, le=8, exclude_if=_single, description="M; one who is not there is all 0 throughout a recording"
+    )
 
     @model_validator(mode="after")
     def _joints_exist(self) -> "SkeletonInfo":
@@ -79,16 +88,17 @@ class DatasetInfo(Frozen):
         return self
 
     def item_shape(self, stream: str) -> tuple[int, ...]:
-        """Shape of one sample of a stream: (channels,), or (V, dims) for the skeleton."""
+        """Shape of one sample of a stream: (channels,), or (V, dims) for the skeleton, (M, V, dims) for several."""
         if stream == SKELETON and self.skeleton is not None:
-            return len(self.skeleton.joints), self.skeleton.dims
+            body = (len(self.skeleton.joints), self.skeleton.dims)
+            return body if self.skeleton.persons == 1 else (self.skeleton.persons, *body)
         channels = self.streams[stream].channels
         return () if channels is None else (channels,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """Samples in time order: a sensor's (n, channels), or the skeleton's (F, V, dims)."""
+    """Samples in time order: a sensor's (n, channels), or the skeleton's (F, V, dims) or (F, M, V, dims)."""
 
     values: FloatArray
     rate_hz: float
@@ -111,6 +121,7 @@ class Recording:
     session: str | None = None
     scene: str | None = None
     camera: str | None = None
+    cut_from: str | None = None
 
 
 def _unstated(value: str | None) -> bool:
@@ -130,6 +141,9 @@ class RecordingMeta(Frozen):
     session: str | None = Field(default=None, exclude_if=_unstated)
     scene: str | None = Field(default=None, exclude_if=_unstated)
     camera: str | None = Field(default=None, exclude_if=_unstated)
+    cut_from: str | None = Field(
+        default=None, exclude_if=_unstated, description="of what this is a window; a recording by that name is one too"
+    )
 
     def rate_hz(self, stream: str) -> float:
         """Samples a second of one stream of this recording."""
@@ -189,7 +203,7 @@ class Dataset:
         return self._manifest.recordings
 
     def stream(self, name: str, index: int) -> FloatArray:
-        """Samples of one stream of recording `index`: (n, channels), or (F, V, dims) for the skeleton.
+        """Samples of one stream of recording `index`: (n, channels), or (F, V, dims), (F, M, V, dims) for the skeleton.
 
         Raises:
             DataError: the recording lacks the stream.
@@ -199,6 +213,11 @@ class Dataset:
             raise DataError(f"recording {meta.id} has no stream {name}; it has {', '.join(sorted(meta.streams))}")
         offset, length = meta.streams[name]
         return self._maps[name][offset : offset + length]
+
+    def release(self) -> None:
+        """Give back the memory of what was read; views stay good."""
+        for values in self._maps.values():
+            release(values)
 
     @cached_property
     def _maps(self) -> dict[str, FloatArray]:
@@ -274,6 +293,7 @@ def _append(columns: dict[str, _Column], info: DatasetInfo, recording: Recording
         session=recording.session,
         scene=recording.scene,
         camera=recording.camera,
+        cut_from=recording.cut_from,
     )
 
 

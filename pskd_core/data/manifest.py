@@ -8,7 +8,7 @@ import hashlib
 import io
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from pskd_core.data.columnar import SKELETON, DatasetInfo, Recording, Stream, St
 from pskd_core.data.columns import Table, read_columns
 from pskd_core.data.manifest_spec import OPTIONAL, REQUIRED, ManifestSpec, SensorSpec, SkeletonSpec, parse_manifest
 from pskd_core.data.numbers import decoded
+from pskd_core.data.overlaps import Overlaps
 from pskd_core.data.problems import Findings, Problem, listed
 from pskd_core.data.series import Array
 from pskd_core.data.source import SourceFiles
@@ -49,6 +50,7 @@ class _Import:
     list_file: str
     findings: Findings
     seen: dict[bytes, tuple[str, str, str]] = field(default_factory=dict)  # content → (file, label, subject)
+    overlaps: Overlaps = field(default_factory=Overlaps)
 
 
 def is_manifest(files: SourceFiles) -> bool:
@@ -211,6 +213,7 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             continue
         _report_alignment(job, row, streams, left_out, next(iter(even.values())).duration_s)
         words = row.words
+        cut_from = _origin(job, row, streams)
         yield Recording(
             id=words["id"],
             subject=words["subject"],
@@ -220,8 +223,22 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             session=words.get("session") or None,
             scene=words.get("scene") or None,
             camera=words.get("camera") or None,
+            cut_from=cut_from,
         )
     job.findings.count_rest()
+
+
+def _origin(job: _Import, row: _Row, streams: dict[str, Timed]) -> str | None:
+    """The recording of which a row is a window, as its words or else its samples tell."""
+    stream, lead = next(iter(streams.items()))
+    stated = row.words.get("cut_from") or None
+    found = job.overlaps.origin(row.paths[stream], lead.values, name=stated or row.words["id"])
+    if found is None or found == stated:
+        return stated
+    detail = f"shares samples with {found}, as windows of one recording do; "
+    detail += f"it stays a window of {stated}" if stated else "no split may part them; name what both were cut from"
+    _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
+    return stated or found
 
 
 def _aligned(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[dict[str, Stream], dict[str, float]]:
@@ -267,8 +284,10 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
         time=skeleton.time_column if with_time else None,
         time_unit=skeleton.time_unit,
     )
+    table = _without_absent(table, skeleton.persons)
     flat: Array = np.multiply(_mended(job, table, skeleton.columns, file), skeleton.factor)
-    positions = flat.reshape(len(flat), len(skeleton.joints), skeleton.dims)
+    persons = (skeleton.persons,) if skeleton.persons > 1 else ()
+    positions = flat.reshape(len(flat), *persons, len(skeleton.joints), skeleton.dims)
     if skeleton.rate_hz != "same span":
         return _timed(job, positions, table, skeleton.rate_hz, file)
     if lead is None:
@@ -276,6 +295,15 @@ def _read_skeleton(job: _Import, skeleton: SkeletonSpec, data: bytes, file: str,
     start_s, end_s = float(lead.time_s[0]) - 0.5 / lead.rate_hz, float(lead.time_s[-1]) + 0.5 / lead.rate_hz
     rate_hz = len(positions) / (end_s - start_s)
     return Timed(positions, start_s + _middles_s(len(positions), rate_hz), rate_hz)
+
+
+def _without_absent(table: Table, persons: int) -> Table:
+    """A person none of whose columns holds a value is not there, which is said by zeros; somebody must be."""
+    bodies = table.values.reshape(len(table.values), persons, -1)
+    there = np.asarray(np.isfinite(bodies).any(axis=(0, 2)))  # (M,)
+    if not there.any():
+        return table
+    return replace(table, values=np.where(there[:, None], bodies, 0.0).reshape(table.values.shape))
 
 
 def _timed(job: _Import, values: Array, table: Table, rate_hz: float | str, file: str) -> Timed:

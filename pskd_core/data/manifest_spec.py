@@ -13,7 +13,7 @@ from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Positive, Slug
 
 REQUIRED = ("id", "subject", "label")  # columns of recordings.csv
-OPTIONAL = ("trial", "session", "scene", "camera")
+OPTIONAL = ("trial", "session", "scene", "camera", "cut_from")
 
 # To the units in which datasets are kept: g, deg/s, m and px.
 _FACTORS = {"g": 1.0, "m/s^2": 1 / STANDARD_GRAVITY, "deg/s": 1.0, "rad/s": 180 / np.pi, "m": 1.0, "px": 1.0}
@@ -62,6 +62,7 @@ class SkeletonSpec(Frozen):
         description="`same span`: no clock; as long as the recording's first sensor"
     )
     dims: Literal[2, 3] = 3
+    persons: int = Field(default=1, ge=1, le=8, description="most of them that a recording shows")
     up: Literal["x", "y", "z"] = "y"
     time_column: str = "time"
     time_unit: TimeUnit = "s"
@@ -100,12 +101,16 @@ class SkeletonSpec(Frozen):
             centre=place[self.centre],
             dims=self.dims,
             up=("x", "y", "z").index(self.up),
+            persons=self.persons,
         )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of a file with a header: `head.x`, `head.y` …"""
-        return tuple(f"{joint}.{axis}" for joint in self.joints for axis in "xyz"[: self.dims])
+        """Of a file with a header: `head.x`, `head.y` …, or `person1.head.x` … where there may be several."""
+        body = tuple(f"{joint}.{axis}" for joint in self.joints for axis in "xyz"[: self.dims])
+        if self.persons == 1:
+            return body
+        return tuple(f"person{number}.{column}" for number in range(1, self.persons + 1) for column in body)
 
 
 class ManifestSpec(Frozen):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pskd_core.data.arrays import parse_npy
 from pskd_core.data.body_graphs import COCO_17, COCO_18
@@ -35,6 +36,8 @@ CLASSES = (
     "standing_up", "talking", "talking_on_phone", "throwing", "transferring_object", "using_pc", "using_phone",
     "walking", "waving_hand",
 )  # fmt: skip
+
+_OF_TWO = {"talking", "transferring_object"}  # in all others whoever else is seen passes by
 
 _Key = TypeVar("_Key")
 
@@ -100,6 +103,11 @@ class _Copy:
     sensors: Mapping[Clip, Mapping[str, str]]  # stream → file
     poses: Mapping[Clip, Mapping[int, str]]  # camera → file
 
+    @property
+    def persons(self) -> int:
+        """Two if any pose is of an action of two."""
+        return 2 if any(clip.action in _OF_TWO for clip in self.poses) else 1
+
 
 def is_mmact(files: SourceFiles) -> bool:
     """Whether any file lies where the dataset keeps its sensors' clips."""
@@ -124,7 +132,7 @@ def read_mmact(files: SourceFiles) -> tuple[DatasetInfo, Iterator[Recording], li
         layout="mmact",
         classes=CLASSES,
         streams=streams,
-        skeleton=COCO_17 if copy.poses else None,
+        skeleton=COCO_17.model_copy(update={"persons": copy.persons}) if copy.poses else None,
         protocols=_PROTOCOLS if copy.poses else {n: split for n, split in _PROTOCOLS.items() if split.by != "camera"},
     )
     return info, _recordings(copy, findings), findings.problems
@@ -196,7 +204,7 @@ def _recordings(copy: _Copy, findings: Findings) -> Iterator[Recording]:
         poses = copy.poses.get(clip, {})
         cameras: list[int | None] = [*sorted(poses)] or [None]
         for camera in cameras:
-            skeleton = _read_skeleton(copy.files, poses[camera], sensors, findings) if camera is not None else {}
+            skeleton = _read_skeleton(copy, clip, poses[camera], sensors, findings) if camera is not None else {}
             if recording := _recording(clip, camera, sensors | skeleton, findings):
                 yield recording
     findings.count_rest()
@@ -321,12 +329,16 @@ def _fault(lines: list[str], file: str) -> DataError:
 # --- Poses --------------------------------------------------------------------------------------------------------
 
 
-def _read_skeleton(files: SourceFiles, file: str, sensors: dict[str, Timed], findings: Findings) -> dict[str, Timed]:
+def _read_skeleton(
+    copy: _Copy, clip: Clip, file: str, sensors: dict[str, Timed], findings: Findings
+) -> dict[str, Timed]:
     """Positions spread over the first sensor's time: poses carry frame numbers and no clock."""
     try:
-        data = files.read(file, most_bytes=_MOST_BYTES)
+        data = copy.files.read(file, most_bytes=_MOST_BYTES)
         bodies = _from_npy(data, file) if file.lower().endswith(".npy") else _from_json(data, file)
-        positions = _main_body(bodies, file, findings)
+        shown = _main_bodies(bodies, file, findings, most=2 if clip.action in _OF_TWO else 1)
+        absent = [np.zeros_like(shown[0])] * (copy.persons - len(shown))
+        positions = shown[0] if copy.persons == 1 else np.stack([*shown, *absent], axis=1)  # (F, V, 2) or (F, M, V, 2)
     except DataError as error:
         findings.add("unusable poses", Problem.from_error(error))
         return {}
@@ -370,17 +382,23 @@ def _from_npy(data: bytes, file: str) -> Array:
     return bodies
 
 
-def _main_body(bodies: Array, file: str, findings: Findings) -> Array:
-    """The positions (F, 17, 2) of whom the cameras see longest and best; points they do not see are bridged."""
+def _main_bodies(bodies: Array, file: str, findings: Findings, *, most: int) -> list[Array]:
+    """The positions (F, 17, 2) of those `most` whom the cameras see longest and best; points not seen are bridged."""
     seen = np.isfinite(bodies).all(axis=3) & (bodies[..., 2] > 0) & (bodies[..., :2] != 0).any(axis=3)  # (M, F, V)
     confidence = np.where(seen, np.nan_to_num(bodies[..., 2]), 0).mean(axis=(1, 2))
-    main = max(range(len(bodies)), key=lambda body: (int(seen[body].any(axis=1).sum()), confidence[body], -body))
-    if others := int(seen.any(axis=(1, 2)).sum()) - 1:
-        detail = f"it shows {others + 1} persons; the one seen longest was kept"
+    frames = seen.any(axis=2).sum(axis=1)  # (M,)
+    order = sorted(range(len(bodies)), key=lambda body: (frames[body], confidence[body], -body), reverse=True)
+    if (persons := int((frames > 0).sum())) > most:
+        kept = "the one seen longest was" if most == 1 else f"the {most} seen longest were"
+        detail = f"it shows {persons} persons; {kept} kept"
         findings.add("several persons", Problem(severity="info", detail=detail, file=file))
-    unseen = ~seen[main]
-    if seen[main].any(axis=1).sum() < _FEWEST:
+    if frames[order[0]] < _FEWEST:
         raise DataError(f"somebody is seen in fewer than {_FEWEST} frames", file=file)
+    return [_body(bodies, seen, body, file, findings) for body in order[:most] if frames[body] >= _FEWEST]
+
+
+def _body(bodies: Array, seen: npt.NDArray[np.bool_], main: int, file: str, findings: Findings) -> Array:
+    unseen = ~seen[main]
     positions = bodies[main, :, :, :2].copy()
     if unseen.any():
         joint = int(unseen.mean(axis=0).argmax())

@@ -68,11 +68,26 @@ def prepare_skeleton(values: FloatArray, info: SkeletonInfo, frames: int) -> Flo
     The whole clip is moved so that the centre joint's median position is the origin: where the person stands in the
     room is no part of an action, and a median, unlike the first frame, cannot be spoilt by one badly tracked frame.
     Movement through the room, size and facing are kept. A flat skeleton gets a depth of 0.
+
+    Several persons (F, M, V, dims) become (3, T, V, M): all are moved as the first of those who are there is, so that
+    where they stand to one another is kept; who is not there stays 0.
     """
+    if values.ndim == 4:
+        return _prepare_persons(values, info, frames)
     centred = values - np.median(values[:, info.centre], axis=0).astype(np.float32)
     clip = np.zeros((3, frames, values.shape[1]), np.float32)
     clip[: info.dims] = stretch(centred, frames).transpose(2, 0, 1)
     return clip
+
+
+def _prepare_persons(values: FloatArray, info: SkeletonInfo, frames: int) -> FloatArray:
+    there = values.any(axis=(0, 2, 3))  # (M,)
+    clips = np.zeros((3, frames, values.shape[2], values.shape[1]), np.float32)
+    first = int(there.argmax())
+    origin = np.median(values[:, first, info.centre], axis=0).astype(np.float32)
+    moved = stretch(values - origin, frames)  # (T, M, V, dims)
+    clips[: info.dims, ..., there] = moved[:, there].transpose(3, 0, 2, 1)
+    return clips
 
 
 _MOST_WINDOWS = 100_000  # of 3 s, half overlapping: 41 hours

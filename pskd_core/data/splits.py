@@ -51,13 +51,15 @@ def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tupl
 
     Raises:
         SpecError: the spec names a stream, protocol or validation part that is not there.
-        ProtocolError: subjects, trials, classes or a teacher's streams have no training recording; `missing` names
-            them.
+        ProtocolError: subjects, trials, classes or a teacher's streams have no training recording (`missing` names
+            them), or windows of one recording would stand in two parts.
     """
     _check_names(spec, info)
     outer_folds = _outer_folds(spec, info, recordings)
     folds = tuple(fold for outer in outer_folds for fold in _with_validation(spec, info, recordings, outer))
+    windows = _windows(recordings)
     for fold in folds:
+        _check_windows(fold, windows, recordings)
         _check_training_part(fold, info, recordings)
         _check_teachers(fold, spec, recordings)
     return folds
@@ -192,6 +194,28 @@ def _check_names(spec: JobSpec, info: DatasetInfo) -> None:
                 f"the dataset has no stream {', '.join(unknown)}; it has {', '.join(sorted(info.streams))}",
                 pointer=f"{pointer}/inputs",
             )
+
+
+def _windows(recordings: Recordings) -> dict[int, str]:
+    """Of each recording that shares its origin with another, that origin; nothing where nobody cut windows."""
+    origins = {meta.cut_from for meta in recordings} - {None}
+    if not origins:
+        return {}
+    named = ((index, meta.cut_from or meta.id) for index, meta in enumerate(recordings))
+    return {index: origin for index, origin in named if origin in origins}
+
+
+def _check_windows(fold: Fold, windows: dict[int, str], recordings: Recordings) -> None:
+    """Windows of one recording overlap or adjoin: one that trains would give away another that tests."""
+    sides: dict[str, tuple[str, int]] = {}
+    for part, indices in (("train", fold.train), ("validation", fold.validation), ("test", fold.test)):
+        for index in sorted(windows.keys() & indices):
+            other, first = sides.setdefault(windows[index], (part, index))
+            if other != part:
+                raise ProtocolError(
+                    f"fold {fold.name}: {recordings[first].id} ({other}) and {recordings[index].id} ({part}) are "
+                    f"windows of one recording, {windows[index]}; split by subject, or by what keeps them together"
+                )
 
 
 def _check_training_part(fold: Fold, info: DatasetInfo, recordings: Recordings) -> None:

@@ -15,7 +15,8 @@ def dataset(subjects: list[str], missing: list[str]) -> Dataset:
     sizes = {"train": 1, "test": 1, "missing": missing}
     report = {
         "layout": "utd_mhad", "recordings": 1, "classes": {}, "subjects": dict.fromkeys(subjects, 1),
-        "protocols": {"cross_subject": sizes}, "duration_s": {"min": 1, "median": 1, "max": 1}, "problems": [],
+        "protocols": {"cross_subject": sizes}, "streams": {}, "problems": [],
+        "duration_s": {"min": 1, "median": 1, "max": 1},
     }  # fmt: skip
     fields = {"id": "ds_x", "name": "x", "state": "ready", "cause": None, "detail": None, "recordings": 1}
     return Dataset.model_validate({**fields, "created_at": "2026-01-01T00:00:00Z", "report": report})

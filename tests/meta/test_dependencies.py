@@ -16,6 +16,7 @@ EXTRAS_OF_ROOM = {
     "worker": ("worker",),
     "client": ("embedded",),
     "tests": ("dev",),
+    "benchmarks": ("dev",),
 }
 
 # Used without an import: drivers named in a URL, what another package looks for, servers, commands and types.

@@ -22,7 +22,7 @@ DOCUMENTS = [
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = set(re.findall(r"^([a-z]+):(?!=)", MAKEFILE, flags=re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", MAKEFILE, flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -50,10 +50,10 @@ def test_make_targets_in_documents_exist() -> None:
     named = {
         target
         for document in DOCUMENTS
-        for target in re.findall(r"(?:`|\$ )make ([a-z]+)", document.read_text("utf-8"))
+        for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text("utf-8"))
     }
     assert named <= TARGETS
-    assert set(re.findall(r'"make ([a-z]+)', MAKEFILE)) == TARGETS - {"help", "lint", "unit"}
+    assert set(re.findall(r'"make ([a-z-]+)', MAKEFILE)) == TARGETS - {"help", "lint", "unit"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -121,6 +122,25 @@ def test_no_subject_is_on_two_sides(
         assert not test & (train | validate)
         if validation["kind"] == "inner_loso":
             assert not train & validate
+
+
+@settings(deadline=None)
+@given(
+    recordings, protocols, validations, st.lists(st.sampled_from(["long", "longer", None]), min_size=32, max_size=32)
+)
+def test_no_recording_has_windows_on_two_sides(
+    metas: list[RecordingMeta], protocol: dict[str, Any], validation: dict[str, Any], origins: list[str | None]
+) -> None:
+    """Windows cut before the split stay together, or the split is refused, and only then."""
+    cut = [meta.model_copy(update={"cut_from": origin}) for meta, origin in zip(metas, origins, strict=False)]
+    folds = planned(metas, protocol=protocol, validation=validation)
+    parts = [(fold, part) for fold in folds for part in (fold.train, fold.validation, fold.test)]
+    sides = [(fold.name, origin) for fold, part in parts for origin in {cut[index].cut_from for index in part} - {None}]
+    if len(set(sides)) == len(sides):
+        assert plan_folds(parse_spec({"protocol": protocol, "validation": validation}), INFO, cut) == folds
+    else:
+        with pytest.raises(ProtocolError, match="are windows of one recording"):
+            plan_folds(parse_spec({"protocol": protocol, "validation": validation}), INFO, cut)
 
 
 @settings(deadline=None)

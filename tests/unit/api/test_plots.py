@@ -55,6 +55,17 @@ def test_a_short_series_stays_whole(dataset: Dataset) -> None:
     assert series.rate_hz == pytest.approx(30.0)
 
 
+def test_several_persons_come_one_by_one(tmp_path: Path) -> None:
+    """The innermost numbers stay x, y and z."""
+    skeleton = SkeletonInfo(joints=("hip", "head"), bones=((1, 0),), centre=0, persons=2)
+    streams = {"skeleton": StreamInfo(channels=None, unit="m", rate_hz=30.0)}
+    info = DatasetInfo(name="d", layout="made", classes=("talk",), streams=streams, skeleton=skeleton)
+    held = {"skeleton": Stream(np.ones((30, 2, 2, 3), np.float32), 30.0)}
+    dataset = write_dataset(tmp_path / "d", info, [Recording("r1", "1", "1", 0, held)])
+    series = recording_series(dataset, 0, most_points=300).series["skeleton"]
+    assert (np.shape(series.values), series.axes) == ((30, 2, 2, 3), ("x", "y", "z"))
+
+
 def test_the_skeleton_comes_with_its_graph(dataset: Dataset) -> None:
     """A plot can join the points without knowing the dataset."""
     skeleton = recording_series(dataset, 0, most_points=2).skeleton

@@ -181,10 +181,11 @@ def test_a_description_must_hold_together() -> None:
         SkeletonInfo(joints=SKELETON.joints, bones=((3, 0),), centre=0)
 
 
-def test_session_scene_and_camera_are_kept_where_stated(tmp_path: Path) -> None:
+def test_what_a_recording_need_not_state_is_kept_where_stated(tmp_path: Path) -> None:
     """They come back as written; where nobody states them `dataset.json` does not mention them, so digests stay."""
-    stated = replace(recording(1), session="2", scene="kitchen", camera="3")
+    stated = replace(recording(1), session="2", scene="kitchen", camera="3", cut_from="long")
     meta, plain = write_dataset(tmp_path / "data", INFO, [stated, recording(2)]).recordings
-    assert (meta.session, meta.scene, meta.camera) == ("2", "kitchen", "3")
-    assert (plain.session, plain.scene, plain.camera) == (None, None, None)
-    assert (tmp_path / "data" / "dataset.json").read_text().count("scene") == 1
+    assert (meta.session, meta.scene, meta.camera, meta.cut_from) == ("2", "kitchen", "3", "long")
+    assert (plain.session, plain.scene, plain.camera, plain.cut_from) == (None, None, None, None)
+    written = (tmp_path / "data" / "dataset.json").read_text()
+    assert [written.count(word) for word in ("scene", "cut_from")] == [1, 1]

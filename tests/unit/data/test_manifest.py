@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pytest
 import yaml
 
-from pskd_core.data.columnar import Dataset, DatasetInfo, Recording
+from pskd_core.config import parse_spec
+from pskd_core.data.columnar import Dataset, DatasetInfo, Recording, write_dataset
 from pskd_core.data.importing import import_dataset
 from pskd_core.data.manifest import read_manifest
 from pskd_core.data.problems import Problem
 from pskd_core.data.source import open_source
-from pskd_core.errors import DataError
+from pskd_core.data.splits import plan_folds
+from pskd_core.errors import DataError, ProtocolError
 from tests.unit.data.factories import about, zipped
 
 Array = npt.NDArray[np.float64]
@@ -355,6 +357,25 @@ def test_duplicates_are_found(tmp_path: Path) -> None:
     assert (two.severity, two.row, two.column) == ("warning", 3, "accelerometer")
     assert about(problems, "the same samples as a.csv (subject s1)").row == 4
     assert sum("the same samples" in problem.detail for problem in problems) == 2
+
+
+def test_windows_that_were_cut_before_the_split_are_known(tmp_path: Path) -> None:
+    """By what the list says or else by the samples they share, and a job that would part them is refused."""
+    long, other = values(300), values(300, seed=1)
+    for name, samples in {"w1": long[:100], "w2": long[50:150], "w3": long[200:], "o1": other[:150]}.items():
+        write_csv(tmp_path / f"{name}.csv", samples)
+    rows = ["w1,anna,1,wave,w1.csv,", "w2,anna,2,wave,w2.csv,", "w3,anna,2,wave,w3.csv,w1", "o1,anna,1,lift,o1.csv,o"]
+    spec = SPEC | {"protocols": {"cross_trial": {"by": "trial", "train": ["1"], "test": ["2"]}}}
+    write(tmp_path, rows, spec, header="id,subject,trial,label,accelerometer,cut_from")
+    info, recordings, problems = read(tmp_path)
+    assert {name: each.cut_from for name, each in recordings.items()} == {"w1": None, "w2": "w1", "w3": "w1", "o1": "o"}
+    (found,) = [problem for problem in problems if "windows" in problem.detail]
+    assert (found.row, found.column) == (3, "cut_from")
+    assert found.detail.startswith("shares samples with w1")
+    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
+    job = parse_spec({"protocol": {"kind": "named", "name": "cross_trial"}, "method": {"kind": "none"}})
+    with pytest.raises(ProtocolError, match=r"w1 \(train\) and w2 \(test\) are windows of one recording, w1"):
+        plan_folds(job, info, metas)
 
 
 @pytest.mark.parametrize(

@@ -184,13 +184,35 @@ def test_a_recording_a_camera(tmp_path: Path) -> None:
 
 def test_of_two_persons_the_main_one_is_kept(tmp_path: Path) -> None:
     """`person2` is seen throughout and `person1` at the start: the first is the passer-by."""
-    write_sensor(tmp_path, "acc_watch_clip", "subject1/scene1/session1/talking")
+    write_sensor(tmp_path, "acc_watch_clip", WALK)
     frames = {str(f): {"person2": body(900)} | ({"person1": body(100)} if f < 20 else {}) for f in range(60)}
-    write_pose(tmp_path, "subject1/cam1/scene1/session1/talking", frames)
+    write_pose(tmp_path, SEEN.format(1), frames)
     _, recordings, problems = read(tmp_path)
     (recording,) = recordings.values()
     assert recording.streams["skeleton"].values[:, 0, 0] == pytest.approx(900)
     assert about(problems, "it shows 2 persons").severity == "info"
+
+
+def test_actions_of_two_keep_both(tmp_path: Path) -> None:
+    """Who is seen longest comes first, a third one passes by, and where one person acts the second place stays 0."""
+    write_sensor(tmp_path, "acc_watch_clip", WALK)
+    write_sensor(tmp_path, "acc_watch_clip", "subject1/scene1/session1/talking")
+    three = {f"person{number}": body(100 * number) for number in (1, 2, 3)}
+    frames = {
+        str(f): {name: joints for name, joints in three.items() if name == "person2" or f < 50} for f in range(60)
+    }
+    write_pose(tmp_path, SEEN.format(1))
+    write_pose(tmp_path, "subject1/cam1/scene1/session1/talking", frames)
+    info, recordings, problems = read(tmp_path)
+    assert info.skeleton is not None
+    assert info.skeleton.persons == 2
+    talking = recordings["subject1_scene1_session1_talking_cam1"].streams["skeleton"].values
+    walking = recordings[f"{ID}_cam1"].streams["skeleton"].values
+    assert talking.shape[1:] == walking.shape[1:] == (2, 17, 2)
+    assert talking[:, :, 0, 0] == pytest.approx(np.tile([200, 100], (len(talking), 1)))
+    assert walking[:, 0].all()
+    assert not walking[:, 1].any()
+    assert about(problems, "it shows 3 persons; the 2 seen longest were kept").severity == "info"
 
 
 def test_frames_and_points_that_are_missing_are_bridged(tmp_path: Path) -> None:

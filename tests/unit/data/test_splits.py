@@ -171,6 +171,19 @@ def test_a_protocol_may_split_by_what_else_a_recording_says(by: str) -> None:
     assert len(stated) not in {index for fold in folds for index in fold.train + fold.validation + fold.test}
 
 
+def test_windows_of_one_recording_are_not_parted() -> None:
+    """A split that tests or validates on a window whose neighbour trains is refused, and both are named."""
+    metas = utd()
+    trial_2 = next(i for i, meta in enumerate(metas) if meta.id == "a1_s1_t2")
+    metas[trial_2] = metas[trial_2].model_copy(update={"cut_from": "a1_s1_t3"})
+    with pytest.raises(ProtocolError, match=r"fold all: a1_s1_t2 \(train\) and a1_s1_t3 \(test\) are windows"):
+        plan(metas, protocol=CROSS_TRIAL)
+    metas[trial_2] = metas[trial_2].model_copy(update={"cut_from": "a1_s1_t1"})
+    with pytest.raises(ProtocolError, match=r"fold inner:trial2: a1_s1_t1 \(train\) and a1_s1_t2 \(validation\)"):
+        plan(metas, protocol=CROSS_TRIAL, validation={"kind": "inner_loso"})
+    assert sizes(plan(metas)) == sizes(plan())
+
+
 def test_inner_folds_nest_in_loso() -> None:
     """Under `loso` each outer fold has its own inner folds, which never see the outer test subject."""
     folds = plan(protocol={"kind": "loso", "subjects": ["1", "2", "3"]}, validation={"kind": "inner_loso"})
