@@ -173,6 +173,9 @@ class Augment(Frozen):
     time_crop: NonNegative = Field(default=0.1, le=0.5, description="largest fraction cut from the clip's ends")
     sensor_noise_sd: NonNegative = Field(default=0.03, le=1, description="in standard deviations of the channel")
     joint_noise_m: NonNegative = Field(default=0.005, le=0.2, description="metres, standard deviation")
+    mixup: NonNegative = Field(
+        default=0.0, le=10, description="α of Beta(α, α): shares by which clips of a batch, and their labels, are mixed"
+    )
 
 
 class Optim(Frozen):
@@ -276,8 +279,13 @@ _NOT_COMPARED = frozenset({"name", "dataset", "seeds", "resources"})
 
 
 def configuration_hash(spec: JobSpec) -> str:
-    """SHA-256 (hex) of the canonical spec without name, dataset, seeds and resources."""
+    """SHA-256 (hex) of the canonical spec without name, dataset, seeds and resources.
+
+    A field that came after 0.1.0 counts only where it is used, so that a recipe keeps its row of the leaderboard.
+    """
     canonical = spec.model_dump(mode="json", exclude=set(_NOT_COMPARED))
+    if not spec.augment.mixup:
+        del canonical["augment"]["mixup"]
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

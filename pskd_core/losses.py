@@ -30,7 +30,7 @@ def cross_entropy(logits: Logits, labels: Labels, *, label_smoothing: float = 0.
 
     Args:
         logits: z (N, K).
-        labels: true class of each sample (N,).
+        labels: true class of each sample (N,); or of mixed samples the share of each class (N, K).
         label_smoothing: ε in [0, 1); q is 1 − ε + ε/K at the label and ε/K elsewhere.
 
     Returns:

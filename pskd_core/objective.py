@@ -67,6 +67,7 @@ def objective(
     label_smoothing: float,
     present: Mapping[str, Tensor] | None = None,
     regressors: Regressors | None = None,
+    targets: Tensor | None = None,
 ) -> Objective:
     """Weigh the terms of one batch. A term whose coefficient is 0 is neither computed nor reported.
 
@@ -79,12 +80,13 @@ def objective(
         present: (N,) bool by teacher name, False where a sample lacks that teacher's input; a teacher not named is
             present everywhere. What an absent teacher says, even NaN, changes nothing.
         regressors: r of `fitnet`, by teacher.
+        targets: (N, K) shares of each class for L_C, where samples are mixed; `labels` then names the larger one.
 
     Returns:
         The total and its parts.
     """
     stack = _stack(teachers, present or {})
-    ce = losses.cross_entropy(student.logits, labels, label_smoothing=label_smoothing)
+    ce = losses.cross_entropy(student.logits, labels if targets is None else targets, label_smoothing=label_smoothing)
     terms = {"ce": _Term(1.0, ce)}
     if isinstance(loss, PskdLoss):
         weights = _pskd_terms(terms, student, stack, labels, loss)

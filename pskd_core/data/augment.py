@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pskd_core.config import Augment
 from pskd_core.data.columnar import SKELETON, SkeletonInfo
 from pskd_core.seed import generator
-from pskd_core.shapes import FloatArray
+from pskd_core.shapes import FloatArray, IntArray
 
 _WARP_TERMS = 3
 _NOISE_TABLE_CLIPS = 32
@@ -83,6 +83,26 @@ def _draw(ids: Sequence[str], *, seed: int, epoch: int) -> _Draws:
         noise=unit[:, 3],
         warp=2 * unit[:, 4:] - 1,
     )
+
+
+class Mix(NamedTuple):
+    """Which clip of a batch is mixed into each, and how much of its own is left."""
+
+    partner: IntArray  # (N,) rows of the batch
+    share: FloatArray  # (N,) in [½, 1]
+
+
+def draw_mix(n: int, *, seed: int, epoch: int, batch: int, alpha: float) -> Mix:
+    """Mixup (Zhang et al., ICLR 2018) of a batch's N clips; each keeps the larger share of itself, and so its label."""
+    random = generator(seed, "mix", epoch, batch)
+    share = random.beta(alpha, alpha, n).astype(np.float32)
+    return Mix(random.permutation(n), np.maximum(share, 1 - share))
+
+
+def mixed(values: FloatArray, mix: Mix) -> FloatArray:
+    """Of each clip its share, of its partner the rest: one mix serves all streams, which so stay aligned."""
+    share = mix.share.reshape(-1, *[1] * (values.ndim - 1))
+    return share * values + (1 - share) * values[mix.partner]
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ class Trainer:
                 label_smoothing=self.spec.training.label_smoothing,
                 present=batch.present,
                 regressors=student.regressors.by_teacher,
+                targets=batch.targets(output.logits.shape[1]),
             )
             self._update("student", student, result.total, result.terms, batch, meter)
             for name, weight in zip(guides, result.weights, strict=True):
@@ -153,8 +154,9 @@ class Trainer:
         return Output(*(part.float() for part in output)) if bf16 else output
 
     def _label_loss(self, output: Output, batch: Batch) -> torch.Tensor:
-        smoothing = self.spec.training.label_smoothing
-        return cross_entropy(output.logits, batch.labels, label_smoothing=smoothing).mean()
+        targets = batch.targets(output.logits.shape[1])
+        labels = batch.labels if targets is None else targets
+        return cross_entropy(output.logits, labels, label_smoothing=self.spec.training.label_smoothing).mean()
 
     def _update(
         self,

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 
 from pskd_core.config import JobSpec
-from pskd_core.data.augment import augment_batch
+from pskd_core.data.augment import Mix, augment_batch, draw_mix, mixed
 from pskd_core.data.batches import Clips, batch_order, channel_statistics
 from pskd_core.data.columnar import SkeletonInfo
 from pskd_core.seed import torch_seed
@@ -22,21 +23,36 @@ class Batch:
     # Of each teacher that some of these samples lack, and of no other: a whole batch is used as it is.
     present: dict[str, torch.Tensor] = field(default_factory=dict)  # (N,) bool
     rows: dict[str, torch.Tensor] = field(default_factory=dict)  # the samples that have it
+    # Of mixed samples: the share (N,) of `labels`, and the class (N,) that has the rest.
+    share: torch.Tensor | None = None
+    other: torch.Tensor | None = None
+
+    def targets(self, classes: int) -> torch.Tensor | None:
+        """The share of each class in mixed samples (N, K); null where samples are whole."""
+        if self.share is None or self.other is None:
+            return None
+        own, other = (F.one_hot(labels, classes).float() for labels in (self.labels, self.other))
+        return torch.lerp(other, own, self.share.unsqueeze(1))
 
     def of(self, teacher: str) -> "Batch":
         """The samples that a teacher has."""
         if teacher not in self.rows:
             return self
         rows = self.rows[teacher]
-        return Batch({stream: values[rows] for stream, values in self.inputs.items()}, self.labels[rows])
+        inputs = {stream: values[rows] for stream, values in self.inputs.items()}
+        share, other = (None if part is None else part[rows] for part in (self.share, self.other))
+        return Batch(inputs, self.labels[rows], share=share, other=other)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; a copy to a GPU leaves pinned memory and overlaps with what runs there."""
         if device.type == "cpu":
             return self
-        parts = ({key: _move(value, device) for key, value in part.items()} for part in (self.present, self.rows))
+        present, rows = (
+            {key: _move(value, device) for key, value in each.items()} for each in (self.present, self.rows)
+        )
         inputs = {stream: _move(values, device) for stream, values in self.inputs.items()}
-        return Batch(inputs, _move(self.labels, device), *parts)
+        share, other = (None if part is None else _move(part, device) for part in (self.share, self.other))
+        return Batch(inputs, _move(self.labels, device), present, rows, share, other)
 
 
 def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -66,7 +82,7 @@ class Views:
         """
         views = torch_seed(self.seed, "views", "student" if phase == "student" else "teachers")
         order = batch_order(len(self.clips), batch_size=self.spec.training.batch_size, seed=views, epoch=epoch)
-        for rows in order:
+        for number, rows in enumerate(order):
             clips = self.clips.take(rows)
             views_of_batch = augment_batch(
                 clips.streams,
@@ -77,10 +93,20 @@ class Views:
                 channel_sd=self.channel_sd,
                 skeleton=self.skeleton,
             )
-            yield self._batch(clips, {stream: torch.from_numpy(view) for stream, view in views_of_batch.items()})
+            mix = None
+            if alpha := self.spec.augment.mixup:
+                mix = draw_mix(len(clips), seed=views, epoch=epoch, batch=number, alpha=alpha)
+                views_of_batch = {stream: mixed(view, mix) for stream, view in views_of_batch.items()}
+            inputs = {stream: torch.from_numpy(view) for stream, view in views_of_batch.items()}
+            yield self._batch(clips, inputs, mix).to(self.device)
 
-    def _batch(self, clips: Clips, inputs: dict[str, torch.Tensor]) -> Batch:
-        held = {name: torch.from_numpy(clips.holding(streams)) for name, streams in self.lacking.items()}
-        present = {name: mask for name, mask in held.items() if not mask.all()}
+    def _batch(self, clips: Clips, inputs: dict[str, torch.Tensor], mix: Mix | None) -> Batch:
+        held = {name: clips.holding(streams) for name, streams in self.lacking.items()}
+        if mix is not None:  # a mix holds what both of its clips hold
+            held = {name: mask & mask[mix.partner] for name, mask in held.items()}
+        present = {name: torch.from_numpy(mask) for name, mask in held.items() if not mask.all()}
         rows = {name: mask.nonzero().squeeze(1) for name, mask in present.items()}
-        return Batch(inputs, torch.from_numpy(clips.labels), present, rows).to(self.device)
+        labels = torch.from_numpy(clips.labels)
+        if mix is None:
+            return Batch(inputs, labels, present, rows)
+        return Batch(inputs, labels, present, rows, torch.from_numpy(mix.share), labels[torch.from_numpy(mix.partner)])

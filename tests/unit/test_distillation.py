@@ -88,3 +88,9 @@ def test_unknown_teachers_are_refused() -> None:
     """`soft_target.teachers` may name the job's teachers alone."""
     with pytest.raises(SpecError, match="unknown teachers: nobody"):
         distill(loss={"soft_target": {"teachers": ["nobody"]}})
+
+
+def test_a_recipe_of_before_keeps_its_hash() -> None:
+    """Fields that came later count where they are used, or every row of an old leaderboard would begin anew."""
+    assert configuration_hash(parse_spec({})) == "5b159fe385f15f72cdfd79ba46ee672a7dc1a00b095d8318c8dcdcc365e08376"
+    assert configuration_hash(parse_spec({"augment": {"mixup": 0.5}})) != configuration_hash(parse_spec({}))

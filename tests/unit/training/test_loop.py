@@ -11,8 +11,10 @@ from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.errors import CheckpointError, NonFiniteLossError
+from pskd_core.losses import cross_entropy
 from pskd_core.run import Run
 from pskd_core.training.meter import EpochReport
+from pskd_core.training.views import Views
 from tests.small import SMALL_SPEC, small_dataset
 
 
@@ -183,3 +185,36 @@ def test_bf16_trains_close_to_fp32(dataset: Dataset, spec: JobSpec) -> None:
     mixed = list(make_run(dataset, changed(spec, training__precision="bf16")).epochs())
     for one, other in zip(exact[:2], mixed[:2], strict=True):
         assert other.metrics == pytest.approx(one.metrics, rel=0.1, abs=0.1)
+
+
+def test_mixed_samples_have_mixed_labels(dataset: Dataset, spec: JobSpec) -> None:
+    """What trains on mixes learns the labels by their shares: the loss is that of both labels, weighed."""
+    mixing = changed(spec, augment__mixup=0.5, training__label_smoothing=0.0)
+    views = Views(
+        make_run(dataset, mixing).train_clips,
+        mixing,
+        skeleton=dataset.info.skeleton,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    batch = next(views.batches("student", epoch=0))
+    targets = batch.targets(6)
+    assert targets is not None
+    assert batch.share is not None
+    assert batch.other is not None
+    logits = torch.randn(len(batch.labels), 6, generator=torch.Generator().manual_seed(0))
+    own, other = (cross_entropy(logits, labels) for labels in (batch.labels, batch.other))
+    assert torch.allclose(cross_entropy(logits, targets), batch.share * own + (1 - batch.share) * other, atol=1e-6)
+    assert torch.equal(targets.argmax(dim=1)[batch.share > 0.5], batch.labels[batch.share > 0.5])
+
+
+def test_a_mix_changes_what_is_learned_and_resumes(dataset: Dataset, spec: JobSpec, tmp_path: Path) -> None:
+    """Teachers and student train on mixes; a run that stops in between ends with the same bits."""
+    mixing = changed(spec, augment__mixup=0.5)
+    plain, unbroken, broken = (make_run(dataset, each) for each in (spec, mixing, mixing))
+    assert next(plain.epochs()).metrics["fusion/ce"] != next(broken.epochs()).metrics["fusion/ce"]
+    broken.checkpoint(tmp_path / "checkpoint")
+    list(unbroken.epochs())
+    resumed = make_run(dataset, mixing, resume=tmp_path / "checkpoint")
+    list(resumed.epochs())
+    assert equal_bits(weights(resumed, "student"), weights(unbroken, "student"))

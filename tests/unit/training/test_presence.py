@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from pskd_core.config import JobSpec, parse_spec
+from pskd_core.config import Augment, JobSpec, parse_spec
 from pskd_core.data.columnar import SKELETON, Dataset, Recording, Stream, write_dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.run import Run
+from pskd_core.training.views import Views
 from tests.small import SMALL_SPEC, small_dataset
 
 
@@ -172,3 +173,16 @@ def test_answers_are_kept_with_those_of_absent_teachers(lame: Dataset, tmp_path:
     assert reading.replays
     assert list(reading.epochs()) == reports
     assert equal_bits(plain, reading, "student")
+
+
+def test_a_mix_with_a_clip_that_lacks_a_skeleton_lacks_it_too(lame: Dataset) -> None:
+    """Half a skeleton is none: such a sample follows the teachers that both of its clips have."""
+    spec = spec_of().model_copy(update={"augment": Augment(mixup=0.5)})
+    clips = make_run(lame, spec).train_clips
+    views = Views(clips, spec, skeleton=lame.info.skeleton, seed=0, device=torch.device("cpu"))
+    whole = Views(clips, spec_of(), skeleton=lame.info.skeleton, seed=0, device=torch.device("cpu"))
+    fewer = 0
+    for mixed, plain in zip(views.batches("student", epoch=0), whole.batches("student", epoch=0), strict=True):
+        assert not (mixed.present["skeleton"] & ~plain.present["skeleton"]).any()
+        fewer += int((plain.present["skeleton"] & ~mixed.present["skeleton"]).sum())
+    assert fewer > 0
