@@ -6,7 +6,6 @@ tree: the larger of the resident memory sampled while it ran and of the peak tha
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -69,15 +68,13 @@ def _stage(*arguments: str) -> tuple[float, int]:
     """Run one stage; its seconds, and the peak of its process tree's resident memory in bytes."""
     started, sampled = time.monotonic(), 0
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.large", *arguments])
-    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+    # Not by `ru_maxrss`: it begins with the memory of whoever started the process.
+    while process.poll() is None:
         sampled = max(sampled, _resident(process.pid))
         time.sleep(_SAMPLED_EVERY_S)
-    _, status, usage = ended
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"stage {arguments[0]} failed")
-    kept = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return time.monotonic() - started, max(sampled, kept)
+    return time.monotonic() - started, sampled
 
 
 def _resident(pid: int) -> int:

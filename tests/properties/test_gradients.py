@@ -63,11 +63,11 @@ COMPARED: dict[str, tuple[Callable[..., Tensor], tuple[int, ...], tuple[int, ...
     ),
     "feature_distance": (losses.feature_distance, (N, 5), (2, N, 5)),
     "logit_distance": (rivals.logit_distance, (N, 3), (N, 3)),
-    "hint_distance": (rivals.hint_distance, (N, 3, 6), (N, 3, 4, 2)),
-    "attention_distance": (rivals.attention_distance, (N, 3, 6), (N, 5, 4, 2)),
+    "hint_distance": (rivals.hint_distance, (N, 3, 6), (N, 3, 4)),
+    "attention_distance": (rivals.attention_distance, (N, 3, 6), (N, 5, 4)),
     "distance_relation": (rivals.distance_relation, (N, 3), (N, 5)),
     "angle_relation": (rivals.angle_relation, (N, 3), (N, 5)),
-    "similarity_relation": (rivals.similarity_relation, (N, 2, 3), (N, 2, 2, 2)),
+    "similarity_relation": (rivals.similarity_relation, (N, 2, 3), (N, 2, 2)),
     "correlation_relation": (rivals.correlation_relation, (N, 3), (N, 5)),
 }
 # What is said of the teachers alone carries no gradient; `cross_entropy` has labels in a teacher's place.
@@ -129,7 +129,7 @@ def test_of_the_whole_objective(
     """For each loss of the spec, each weighting and samples that lack a teacher: by logits, embedding and map alike."""
     random = torch.Generator().manual_seed(seed)
     own = [part.requires_grad_() for part in output(random, 2, 6)]
-    teachers = {"graph": output(random, 3, 4, 2), "worn": output(random, 5, 8)}
+    teachers = {"graph": output(random, 3, 4), "worn": output(random, 5, 8)}
     regressors = {name: nn.Conv1d(2, each.feature_map.shape[1], 1).double() for name, each in teachers.items()}
     document = {"kind": kind, "weighting": {"kind": weighting}, **(options if kind == "pskd" else {})}
     # The tabled weights reach 3000, beside which the label loss drowns in rounding.
