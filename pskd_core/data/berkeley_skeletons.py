@@ -20,7 +20,7 @@ from pskd_core.data.c3d_markers import read_c3d
 from pskd_core.data.columnar import SkeletonInfo
 from pskd_core.data.numbers import decoded, read_numbers
 from pskd_core.data.problems import Problem
-from pskd_core.data.series import Array
+from pskd_core.data.series import LARGEST, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, bridge_unseen, in_order
 from pskd_core.errors import DataError
@@ -141,7 +141,7 @@ class Skeletons:
         """Bridges points that were not seen, which the files give as exactly 0."""
         if self.form not in {"optical", "pose2d"}:
             return positions
-        unseen = (positions == 0).all(axis=2) | ~np.isfinite(positions).all(axis=2)  # (F, V)
+        unseen = (positions == 0).all(axis=2) | ~(np.abs(positions) < LARGEST).all(axis=2)  # (F, V)
         if not unseen.any():
             return positions
         share = unseen.mean(axis=0)
@@ -246,7 +246,7 @@ def _read_csv(files: SourceFiles, file: str) -> _Frames:
     if not re.fullmatch(r"time\b.*", header[0], re.IGNORECASE) or axes != "xyz" * (len(axes) // 3) or not axes:
         raise DataError("a header `Time,joint.x,joint.y,joint.z,…` was expected", file=file, row=1)
     numbers = read_numbers(text, columns=len(header), file=file, delimiter=",", skip=1, names=header)
-    if not (finite := np.isfinite(numbers)).all():
+    if not (finite := np.abs(numbers) < LARGEST).all():
         row, column = np.argwhere(~finite)[0].tolist()
         raise DataError("a value is not finite", file=file, row=row + 2, column=header[column])
     positions = numbers[:, 1:].reshape(len(numbers), -1, 3) / 100  # cm

@@ -128,7 +128,7 @@ def test_corrupt_values_are_mended_and_reported(tmp_path: Path) -> None:
     assert np.abs(values[:, 1] + 1).max() < 1e-5
     assert np.abs(values[:, 2]).max() < 1e-5
     assert values[:, 0].max() > 1
-    found = about(problems, "2 values outside ±2 g")
+    found = about(problems, "2 values outside ±2 g (up to 60.5 g)")
     assert (found.severity, found.row, found.column) == ("warning", 11, "y")
     assert found.file is not None
     assert found.file.endswith("acc_h01_s01_a01_r01.txt")
@@ -199,6 +199,17 @@ def test_a_bvh_of_another_length_than_its_trial_is_reported(tmp_path: Path) -> N
     write_bvh(tmp_path, "s01_a01_r01", seconds=6)
     _, _, problems = read(tmp_path)
     assert about(problems, "6.0 s long, while its trial lasted 4.0 s").severity == "warning"
+
+
+def test_a_wrong_time_costs_its_trial_alone(tmp_path: Path) -> None:
+    """A sample stamped 1970 is an error that names the trial, and not a grid of 40 years."""
+    rows = sensor()
+    rows[20, 3] = 0
+    write_sensor(tmp_path, "s01_a01_r01", rows=rows)
+    write_sensor(tmp_path, "s01_a01_r02")
+    _, recordings, problems = read(tmp_path)
+    assert list(recordings) == ["s01_a01_r02"]
+    assert about(problems, "s01_a01_r01 was left out: 124 samples of accelerometer lie scattered").severity == "error"
 
 
 def test_a_bvh_with_other_joints_than_the_first_is_left_out(tmp_path: Path) -> None:
