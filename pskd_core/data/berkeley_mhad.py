@@ -207,7 +207,7 @@ def _mended(values: Array, file: str, problems: list[Problem]) -> Array:
     bad = ~(np.abs(values) <= _RANGE_G)
     for column in np.flatnonzero(bad.any(axis=0)).tolist():
         rows = np.flatnonzero(bad[:, column])
-        worst = np.abs(values[rows, column]).max()
+        worst = np.fmax.reduce(np.abs(values[rows, column]))  # which passes over NaN
         detail = f"{len(rows)} values outside ±2 g (up to {worst:.1f} g) were replaced by straight lines"
         problems.append(
             Problem(severity="warning", detail=detail, file=file, row=int(rows[0]) + 1, column=_COLUMNS[column])

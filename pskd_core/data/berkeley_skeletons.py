@@ -1,8 +1,9 @@
 """The skeleton of Berkeley-MHAD, from whichever of its forms a copy holds.
 
-In order of preference: the dataset's own BVH files, a CSV conversion of them, the optical markers, and estimated 2-D
-poses of its video, which are a substitute. One dataset has one skeleton, so one form is taken throughout: the most
-preferred of those that reach at least half as many trials as the one that reaches most.
+In order of preference: the dataset's own BVH files, a CSV conversion of them, the optical markers (text, or `.c3d` for
+trials without), and estimated 2-D poses of its video, which are a substitute. One dataset has one skeleton, so one
+form is taken throughout: the most preferred of those that reach at least half as many trials as the one that reaches
+most.
 """
 
 import re
@@ -15,16 +16,18 @@ import numpy as np
 from pskd_core.data.berkeley_trials import Trial, find_trials
 from pskd_core.data.body_graphs import COCO_17, spanning_bones
 from pskd_core.data.bvh import read_bvh
+from pskd_core.data.c3d_markers import read_c3d
 from pskd_core.data.columnar import SkeletonInfo
 from pskd_core.data.numbers import decoded, read_numbers
 from pskd_core.data.problems import Problem
-from pskd_core.data.series import Array
+from pskd_core.data.series import LARGEST, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, bridge_unseen, in_order
 from pskd_core.errors import DataError
 
 FRAMES_HZ = 30.0  # of 480 recorded; 21.3 of the video
 _MOST_BYTES = 1 << 28  # 1 MB a second of optical text
+_MOST_C3D_BYTES = 1 << 26  # 0.33 MB a second
 _FEWEST = 16  # frames
 _SEEN = 0.6  # share of frames in which a marker or person must be seen, or the finding names the file
 
@@ -85,7 +88,7 @@ class Skeletons:
     form: str
     files: dict[Trial, str]
     info: SkeletonInfo
-    clocks: dict[Trial, str]  # optical files, whose columns end with the time
+    clocks: dict[Trial, str]  # optical text files, whose columns end with the time
     stamps: dict[Trial, str]  # of the camera's frames
     unclocked: list[Trial] = field(default_factory=list)
     filled: list[tuple[float, str]] = field(default_factory=list)  # (share of positions, file)
@@ -121,7 +124,7 @@ class Skeletons:
         findings = []
         if self.unclocked:
             detail = (
-                f"{len(self.unclocked)} trials have neither optical file nor time stamps; their skeletons were "
+                f"{len(self.unclocked)} trials have neither optical text file nor time stamps; their skeletons were "
                 "centred on the sensors' time"
             )
             findings.append(Problem(severity="warning", detail=detail))
@@ -138,7 +141,7 @@ class Skeletons:
         """Bridges points that were not seen, which the files give as exactly 0."""
         if self.form not in {"optical", "pose2d"}:
             return positions
-        unseen = (positions == 0).all(axis=2) | ~np.isfinite(positions).all(axis=2)  # (F, V)
+        unseen = (positions == 0).all(axis=2) | ~(np.abs(positions) < LARGEST).all(axis=2)  # (F, V)
         if not unseen.any():
             return positions
         share = unseen.mean(axis=0)
@@ -190,17 +193,12 @@ class Skeletons:
 
 def choose_skeletons(files: SourceFiles, problems: list[Problem]) -> Skeletons | None:
     """The form of skeleton that this copy is read with; none where it has none."""
-    found = {form: trials for form, pattern in _FORMS.items() if (trials := find_trials(files, pattern, problems))}
-    if unread := [name for name in files.names if _C3D.search(name)]:
-        detail = (
-            f"{len(unread)} .c3d files are not read: they hold the same markers as the moc_….txt files, without the "
-            "clock that places them; put the .txt files beside them"
-        )
-        problems.append(Problem(severity="info", detail=detail, file=unread[0]))
-    if not found:
-        return None
-    most = max(map(len, found.values()))
-    clocks, stamps = found.get("optical", {}), find_trials(files, _STAMPS, [])
+    found = {form: find_trials(files, pattern, problems) for form, pattern in _FORMS.items()}
+    clocks, stamps = found["optical"], find_trials(files, _STAMPS, [])
+    # The same markers; the text has their clock as well.
+    found["optical"] = find_trials(files, _C3D, problems) | clocks
+    found = {form: trials for form, trials in found.items() if trials}
+    most = max(map(len, found.values()), default=0)
     for form, trials in found.items():
         if 2 * len(trials) >= most and (info := _described(files, form, trials, problems)):
             passed_over = [f"{_SAID[other]} of {len(found[other])}" for other in found if other != form]
@@ -248,7 +246,7 @@ def _read_csv(files: SourceFiles, file: str) -> _Frames:
     if not re.fullmatch(r"time\b.*", header[0], re.IGNORECASE) or axes != "xyz" * (len(axes) // 3) or not axes:
         raise DataError("a header `Time,joint.x,joint.y,joint.z,…` was expected", file=file, row=1)
     numbers = read_numbers(text, columns=len(header), file=file, delimiter=",", skip=1, names=header)
-    if not (finite := np.isfinite(numbers)).all():
+    if not (finite := np.abs(numbers) < LARGEST).all():
         row, column = np.argwhere(~finite)[0].tolist()
         raise DataError("a value is not finite", file=file, row=row + 2, column=header[column])
     positions = numbers[:, 1:].reshape(len(numbers), -1, 3) / 100  # cm
@@ -261,7 +259,11 @@ def _read_csv(files: SourceFiles, file: str) -> _Frames:
 
 
 def _read_optical(files: SourceFiles, file: str) -> _Frames:
-    """43 markers in mm, the frame's number and Unix time; it is thinned before anything is done with it."""
+    """43 markers: text in mm with the frame's number and Unix time, or `.c3d`."""
+    if _C3D.search(file):
+        data = files.read(file, most_bytes=_MOST_C3D_BYTES)
+        positions, rate_hz = read_c3d(data, markers=len(MARKERS.joints), file=file)
+        return _Frames(MARKERS, positions, rate_hz=rate_hz)
     text = decoded(files.read(file, most_bytes=_MOST_BYTES))
     numbers = read_numbers(text, columns=3 * len(MARKERS.joints) + 2, file=file)
     if not np.isfinite(numbers[:, -1]).all():

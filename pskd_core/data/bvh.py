@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pskd_core.data.series import Array
+from pskd_core.data.series import LARGEST, Array
 from pskd_core.errors import DataError
 
 _MOST_JOINTS = 512
+_MOST_DIGITS = 9  # of the number of frames
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
 
@@ -75,7 +76,7 @@ def _hierarchy(head: str, file: str) -> list[_Joint]:
                     parent = above[-1]
                     _add(joints, above, _Joint(f"{joints[parent].name} end", parent, is_end=True))
                 case ["OFFSET", x, y, z]:
-                    joints[above[-1]].offset = float(x), float(y), float(z)
+                    joints[above[-1]].offset = _offset(x, y, z)
                 case ["CHANNELS", count, *names]:
                     joints[above[-1]].channels = _channels(names, int(count))
                 case ["}"]:
@@ -96,6 +97,13 @@ def _add(joints: list[_Joint], above: list[int], joint: _Joint) -> None:
     above.append(len(joints) - 1)
 
 
+def _offset(*words: str) -> tuple[float, float, float]:
+    x, y, z = map(float, words)
+    if not (np.abs([x, y, z]) < LARGEST).all():
+        raise ValueError("an offset that is not finite")
+    return x, y, z
+
+
 def _channels(names: list[str], count: int) -> list[tuple[str, str]]:
     found = [match for name in names if (match := _CHANNEL.fullmatch(name))]
     if len(found) != count or len(names) != count:
@@ -105,9 +113,9 @@ def _channels(names: list[str], count: int) -> list[tuple[str, str]]:
 
 def _frames(motion: str, channels: int, lines_before: int, file: str) -> tuple[Array, float]:
     """Values (F, channels) and the time between frames."""
-    said = re.match(r"\s*Frames:\s*(\d+)\s+Frame Time:\s*([-+.\deE]+)[^\n]*\n", motion)
+    said = re.match(r"\s*Frames:\s*(\d+)\s+Frame Time:\s*(\d*\.?\d+(?:[eE][-+]?\d+)?)[^\n]*\n", motion)
     row = lines_before + 2
-    if said is None or not 1e-5 < float(said[2]) < 10:
+    if said is None or not 1e-5 < float(said[2]) < 10 or len(said[1]) > _MOST_DIGITS:
         raise DataError("`Frames:` and a `Frame Time:` in seconds were expected", file=file, row=row)
     try:
         values = np.array(motion[said.end() :].split(), np.float64)
@@ -116,8 +124,8 @@ def _frames(motion: str, channels: int, lines_before: int, file: str) -> tuple[A
     if len(values) != int(said[1]) * channels or not len(values):
         detail = f"{said[1]} frames of {channels} channels are announced, and {len(values)} values follow"
         raise DataError(detail, file=file, row=row)
-    if not np.isfinite(values).all():
-        frame = int(np.argwhere(~np.isfinite(values))[0, 0]) // channels
+    if not (finite := np.abs(values) < LARGEST).all():
+        frame = int(finite.argmin()) // channels
         raise DataError("a value is not finite", file=file, row=row + 2 + frame)
     return values.reshape(-1, channels), float(said[2])
 

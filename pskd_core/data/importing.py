@@ -19,6 +19,8 @@ from pskd_core.data.utd_mhad import is_utd_mhad, read_utd_mhad
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")  # datasets are handed out as one for each kind of file
+
 
 class Spread(Frozen):
     """Smallest, middle and largest of a quantity over the recordings."""
@@ -101,6 +103,8 @@ def _read(files: SourceFiles) -> Opened:
     if is_mmact(files):
         return read_mmact(files)
     names = listed(files.names) or "nothing"
+    if any(name.lower().endswith(_ARCHIVES) for name in files.names):
+        names += "; archives within are not opened: unpack them first"
     raise DataError(
         "no known layout; looked for UTD-MHAD (files such as Inertial/a1_s1_t1_inertial.mat and "
         "Skeleton/a1_s1_t1_skeleton.mat, in any folder), Berkeley-MHAD (acc_h01_s01_a01_r01.txt), MMAct "

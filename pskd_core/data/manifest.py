@@ -19,7 +19,7 @@ from pskd_core.data.manifest_spec import OPTIONAL, REQUIRED, ManifestSpec, Senso
 from pskd_core.data.numbers import decoded
 from pskd_core.data.overlaps import Overlaps
 from pskd_core.data.problems import Findings, Problem, listed
-from pskd_core.data.series import Array
+from pskd_core.data.series import LARGEST, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, in_order
 from pskd_core.errors import DataError
@@ -341,7 +341,7 @@ def _middles_s(samples: int, rate_hz: float) -> Array:
 
 def _mended(job: _Import, table: Table, columns: tuple[str, ...], file: str) -> Array:
     """Values (n, columns) whose holes are bridged by straight lines."""
-    bad = ~np.isfinite(table.values)
+    bad = ~(np.abs(table.values) < LARGEST)
     if not bad.any():
         return table.values
     for column in np.flatnonzero(bad.any(axis=0)).tolist():

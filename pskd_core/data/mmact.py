@@ -24,7 +24,7 @@ from pskd_core.data.columnar import SKELETON, DatasetInfo, NamedSplit, Recording
 from pskd_core.data.numbers import decoded
 from pskd_core.data.problems import Findings, Problem, listed
 from pskd_core.data.recordings import STANDARD_GRAVITY
-from pskd_core.data.series import Array
+from pskd_core.data.series import LARGEST, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, bridge_unseen, in_order
 from pskd_core.errors import DataError
@@ -73,6 +73,7 @@ _ROW = re.compile(
 )
 _COLUMNS = ("x", "y", "z")
 _MOST_BYTES = 1 << 26
+_MOST_BODIES = 200_000  # persons times frames of a pose file: an hour and more of one
 _FEWEST = 16  # samples or frames
 _SAID_OF_A_KIND = 20
 # From OpenPose's order of 18 points to COCO's 17, which has no neck.
@@ -248,7 +249,7 @@ def _read_sensor(files: SourceFiles, file: str, info: StreamInfo, findings: Find
     if not text.strip():
         raise DataError("the file is empty", file=file)
     values, time_s = _rows(text, file, findings)
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) < LARGEST)
     if bad.any():
         row, column = np.argwhere(bad)[0].tolist()
         _note(
@@ -351,19 +352,23 @@ def _from_json(data: bytes, file: str) -> Array:
     """Bodies (M, F, 17, 3) as x, y and confidence; 0 where a body or frame is not there."""
     try:
         frames = json.loads(data)
-        numbered = {int(re.sub(r"\D", "", number)): persons for number, persons in frames.items()}
+        numbered = {int(re.sub(r"\D", "", number)): dict(persons or {}) for number, persons in frames.items()}
         names = sorted({name for persons in numbered.values() for name in persons})
-    except (ValueError, AttributeError, TypeError) as broken:
+    except (ValueError, AttributeError, TypeError, RecursionError) as broken:
         raise DataError("not a JSON object of frames with persons", file=file) from broken
-    if not names or max(numbered) - min(numbered) > 100_000:
-        raise DataError("it shows nobody" if not names else "its frame numbers make no sense", file=file)
-    first = min(numbered)
-    bodies = np.zeros((len(names), max(numbered) - first + 1, len(COCO_17.joints), 3))
+    if not names:
+        raise DataError("it shows nobody", file=file)
+    first, shape = min(numbered), (len(COCO_17.joints), 3)
+    span = max(numbered) - first + 1
+    if len(names) * span > _MOST_BODIES:
+        detail = f"{len(names)} persons over {span} frames; at most {_MOST_BODIES} bodies are looked at"
+        raise DataError(detail, file=file)
+    bodies = np.zeros((len(names), span, *shape))
     for number, persons in numbered.items():
         for name, values in persons.items():
             try:
-                bodies[names.index(name), number - first] = np.asarray(values, np.float64).reshape(-1, 3)
-            except (ValueError, TypeError) as broken:
+                bodies[names.index(name), number - first] = np.asarray(values, np.float64).reshape(shape)
+            except (ValueError, TypeError, OverflowError) as broken:
                 detail = f"{3 * len(COCO_17.joints)} numbers (x, y, confidence of 17 joints) were expected"
                 raise DataError(detail, file=file, row=number, column=name) from broken
     return bodies
@@ -384,7 +389,9 @@ def _from_npy(data: bytes, file: str) -> Array:
 
 def _main_bodies(bodies: Array, file: str, findings: Findings, *, most: int) -> list[Array]:
     """The positions (F, 17, 2) of those `most` whom the cameras see longest and best; points not seen are bridged."""
-    seen = np.isfinite(bodies).all(axis=3) & (bodies[..., 2] > 0) & (bodies[..., :2] != 0).any(axis=3)  # (M, F, V)
+    seen = (
+        (np.abs(bodies) < LARGEST).all(axis=3) & (bodies[..., 2] > 0) & (bodies[..., :2] != 0).any(axis=3)
+    )  # (M, F, V)
     confidence = np.where(seen, np.nan_to_num(bodies[..., 2]), 0).mean(axis=(1, 2))
     frames = seen.any(axis=2).sum(axis=1)  # (M,)
     order = sorted(range(len(bodies)), key=lambda body: (frames[body], confidence[body], -body), reverse=True)

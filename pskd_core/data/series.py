@@ -11,6 +11,7 @@ from pskd_core.errors import DataError
 
 Array = npt.NDArray[np.float64]
 Unit = Literal["g", "m/s^2"]
+LARGEST = 1e30  # what any value stays below: float32 holds it, and sums of it
 
 # Clocks that deviate from an even grid by less than this share of a sample are taken as even: their digits are rounded.
 _EVEN = 0.1

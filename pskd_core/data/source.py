@@ -62,7 +62,8 @@ def open_source(path: Path, *, label: str | None = None) -> Iterator[SourceFiles
         if len(members) > _MOST_MEMBERS:
             detail = f"a zip of {len(members)} files; at most {_MOST_MEMBERS} are looked at, so zip the dataset alone"
             raise DataError(detail, file=place)
-        yield SourceFiles(place, {member.filename: partial(read_member, archive, member) for member in members})
+        named = {member.filename: member for member in members if not _is_shadow(member.filename)}
+        yield SourceFiles(place, {name: partial(read_member, archive, member) for name, member in named.items()})
 
 
 def _cause(broken: Exception) -> str:
@@ -71,7 +72,13 @@ def _cause(broken: Exception) -> str:
 
 
 def _names_below(folder: Path) -> list[str]:
-    return [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    names = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    return [name for name in names if not _is_shadow(name)]
+
+
+def _is_shadow(name: str) -> bool:
+    """Whether a file holds what a Mac knows of another, which has the same name but for `._` before it."""
+    return name.rpartition("/")[2].startswith("._")
 
 
 def _read_file(path: Path, most_bytes: int) -> bytes:

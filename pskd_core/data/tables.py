@@ -12,10 +12,9 @@ from typing import Literal
 import numpy as np
 
 from pskd_core.data.problems import listed, shortened
-from pskd_core.data.series import Array, Series, Unit
+from pskd_core.data.series import LARGEST, Array, Series, Unit
 from pskd_core.errors import DataError
 
-_LARGEST = 1e30  # finite enough for sums and squares
 _LONGEST_HEADER = 200  # characters of one column's name that are looked at
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -159,7 +158,7 @@ def _numbers(table: _Table, columns: Sequence[int], file: str | None) -> Array:
         )
     except ValueError as broken:
         raise _fault(table, columns, file) or DataError(str(broken)[:200], file=file) from broken
-    if not (np.abs(numbers) < _LARGEST).all():
+    if not (np.abs(numbers) < LARGEST).all():
         raise _fault(table, columns, file) or DataError("a value is not finite", file=file)
     return numbers
 
@@ -170,7 +169,7 @@ def _fault(table: _Table, columns: Sequence[int], file: str | None) -> DataError
         fields = _split(line, table.delimiter)
         for column in sorted(columns):
             field = fields[column].strip() if column < len(fields) else ""
-            if not _is_number(field) or not abs(float(field)) < _LARGEST:
+            if not _is_number(field) or not abs(float(field)) < LARGEST:
                 detail = f"{field[:40]!r} is not a finite number" if field else "a value is missing"
                 return DataError(detail, file=file, row=number, column=shortened(table.name(column)))
     return None

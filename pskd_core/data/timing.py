@@ -10,6 +10,7 @@ from pskd_core.data.columnar import Stream
 from pskd_core.data.series import Array
 from pskd_core.errors import DataError
 
+_MOST_FILLED = 10  # samples on the grid for one that was read, beyond which a stream is nothing but gap
 _COVER = 0.8  # share of the leading stream's time that another must cover to be kept with it
 
 
@@ -40,7 +41,7 @@ def align(streams: Mapping[str, Timed], *, fewest: int) -> tuple[dict[str, Strea
         The streams, and of those left out the share of the leading one's time that they cover.
 
     Raises:
-        DataError: the time that is covered holds fewer than `fewest` samples of a stream.
+        DataError: the time that is covered holds fewer than `fewest` samples of a stream, or far more than it has.
     """
     lead = next(iter(streams.values()))
     covers = {name: _share(lead, stream) for name, stream in streams.items()}
@@ -51,7 +52,12 @@ def align(streams: Mapping[str, Timed], *, fewest: int) -> tuple[dict[str, Strea
     periods = int((min(_end(stream) for stream in kept.values()) - start_s) * slowest_hz + 1e-3)
     if periods < fewest:
         raise DataError(f"its streams have {max(periods, 0)} samples in common; at least {fewest} are needed")
-    even = {name: _resampled(stream, start_s, periods / slowest_hz) for name, stream in kept.items()}
+    duration_s = periods / slowest_hz
+    for name, stream in kept.items():
+        if duration_s * stream.rate_hz > _MOST_FILLED * len(stream.values):
+            detail = f"{len(stream.values)} samples of {name} lie scattered over {duration_s:.0f} s: a time is wrong"
+            raise DataError(detail)
+    even = {name: _resampled(stream, start_s, duration_s) for name, stream in kept.items()}
     return even, {name: share for name, share in covers.items() if name not in kept}
 
 

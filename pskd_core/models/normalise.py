@@ -35,7 +35,10 @@ class Normalise(nn.Module):
             self.get_buffer(f"{stream}_sd").copy_(sd)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """(N, C, T) or (N, C, T, V) a stream, normalised; streams that the network does not read are left out."""
+        """(N, C, T), (N, C, T, V) or (N, C, T, V, M) a stream, normalised; streams that are not read are left out.
+
+        Of several persons M, those who are not there are 0 before and after.
+        """
         return {stream: self._normalised(stream, inputs[stream]) for stream in self.streams}
 
     def _normalised(self, stream: str, values: Tensor) -> Tensor:
@@ -43,4 +46,8 @@ class Normalise(nn.Module):
             values = torch.cat([values, torch.linalg.vector_norm(values, dim=1, keepdim=True)], dim=1)
         shape = (-1, *[1] * (values.ndim - 2))
         mean, sd = self.get_buffer(f"{stream}_mean"), self.get_buffer(f"{stream}_sd")
-        return (values - mean.reshape(shape)) / sd.reshape(shape)
+        normal = (values - mean.reshape(shape)) / sd.reshape(shape)
+        if values.ndim < 5:
+            return normal
+        # Who is 0 throughout the clip is not there, and shall not become a body that stands at -mean / sd.
+        return normal * (values != 0).any(dim=(1, 2, 3), keepdim=True)

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from tests.meta.project import imported_modules, pyproject, requirements, sources
 
 EXTRAS_OF_ROOM = {
-    "pskd_core": ("parquet", "train"),
+    "pskd_core": ("c3d", "parquet", "train"),
     "store": ("store",),
     "migrations": ("store",),
     "api": ("api",),

@@ -61,9 +61,13 @@ def test_rotations_multiply_in_the_order_of_the_channels() -> None:
         ("CHANNELS 3 Z", "CHANNELS 4 Z", "row 9: 'CHANNELS 4"),
         ("JOINT Arm", "BONE Arm", "row 6: 'BONE Arm' is not understood"),
         ("Frames: 2", "Frames: 3", "3 frames of 9 channels are announced, and 18 values follow"),
+        ("Frames: 2", "Frames: " + "9" * 5000, "Frames:"),
         ("Frame Time: 0.0020833", "Frame Time: 0", "Frame Time"),
+        ("Frame Time: 0.0020833", "Frame Time: e-", "Frame Time"),
+        ("OFFSET 0.0 10.0 0.0", "OFFSET 0.0 nan 0.0", "row 8: 'OFFSET 0.0 nan 0.0' cannot stand here"),
         ("1 2 3 90", "1 2 x 90", "no number"),
         ("1 2 3 90", "1 2 nan 90", "row 20: a value is not finite"),
+        ("1 2 3 90", "1 2 1e300 90", "row 20: a value is not finite"),
         ("}\nMOTION", "MOTION", "not closed"),
     ],
 )

@@ -62,6 +62,14 @@ def test_an_unknown_layout_says_what_was_looked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_archives_within_a_folder_are_told_to_be_unpacked(tmp_path: Path) -> None:
+    """UTD-MHAD is downloaded as one archive for each modality: a folder of these is refused with the remedy."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "Inertial.zip").write_bytes(b"")
+    with pytest.raises(DataError, match=r"found 1 files: Inertial\.zip; .*unpack them first"):
+        import_dataset(tmp_path / "folder", tmp_path / "data")
+
+
 def test_a_copy_of_which_nothing_is_usable_is_refused(tmp_path: Path) -> None:
     """If every file is broken there is an error that says why, and no dataset."""
     write_mat(tmp_path / "folder" / "a1_s1_t1_inertial.mat", "d_iner", inertial(5))

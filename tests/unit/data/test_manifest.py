@@ -189,12 +189,12 @@ def test_uneven_times_are_repaired_and_reported(tmp_path: Path) -> None:
 
 def test_holes_are_bridged_and_reported(tmp_path: Path) -> None:
     lines = [f"{n},{n},{n}" for n in range(40)]
-    lines[5], lines[8] = "5,,5", "8,8,inf"
+    lines[5], lines[8], lines[11] = "5,,5", "8,8,inf", "1e300,11,11"
     (tmp_path / "a.csv").write_text("\n".join(["x,y,z", *lines]))
     found, problems = one(tmp_path)
     assert np.array_equal(found, np.repeat(np.arange(40.0)[:, None], 3, axis=1))
     holes = [problem for problem in problems if "missing or not finite" in problem.detail]
-    assert [(problem.row, problem.column) for problem in holes] == [(7, "y"), (10, "z")]
+    assert [(problem.row, problem.column) for problem in holes] == [(13, "x"), (7, "y"), (10, "z")]
 
 
 @pytest.mark.parametrize(

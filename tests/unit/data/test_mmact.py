@@ -124,10 +124,11 @@ def test_lines_that_are_no_rows_are_left_out_with_their_number(tmp_path: Path) -
 def test_values_that_are_not_finite_are_bridged(tmp_path: Path) -> None:
     lines = rows()
     lines[7] = lines[7].replace(",7,", ",nan,")
+    lines[9] = lines[9].replace(",9,", ",1e300,")
     write_sensor(tmp_path, "acc_watch_clip", WALK, lines)
     _, recordings, problems = read(tmp_path)
-    assert recordings[ID].streams["accelerometer"].values[7, 0] == pytest.approx(7 / 9.80665)
-    assert (about(problems, "1 values").row, about(problems, "1 values").column) == (8, "x")
+    assert recordings[ID].streams["accelerometer"].values[7:10, 0] == pytest.approx(np.arange(7, 10) / 9.80665)
+    assert (about(problems, "2 values").row, about(problems, "2 values").column) == (8, "x")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,13 @@ def test_openpose_arrays_become_the_same_skeleton(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[1, 2]", "not a JSON object of frames"),
+        ("[" * 100_000, "not a JSON object of frames"),
+        ('{"1": ["person1"]}', "not a JSON object of frames"),
         ("{}", "it shows nobody"),
+        ('{"1": null, "2": []}', "it shows nobody"),
+        ('{"1": {"a": [], "b": []}, "100001": {}}', "2 persons over 100001 frames; at most 200000 bodies"),
+        ('{"1": {"person1": [1, 2, 0.5]}}', "51 numbers"),
+        ('{"1": {"person1": [' + "9" * 400 + "]}}", "51 numbers"),
         ('{"1": {"person1": [1, 2]}}', "51 numbers"),
         ('{"1": {"person1": ' + str(body(1)) + "}}", "seen in fewer than 16 frames"),
     ],

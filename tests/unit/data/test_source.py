@@ -29,6 +29,18 @@ def test_a_folder_and_its_zip_hold_the_same(tmp_path: Path) -> None:
             assert files.read("b/2.txt", most_bytes=3) == b"two"
 
 
+def test_what_a_mac_lays_beside_each_file_is_no_file_of_the_dataset(tmp_path: Path) -> None:
+    """`._name` holds a Finder's notes on `name`, in zips as in folders of other file systems."""
+    members = {"a/walk.csv": b"1,2,3", "__MACOSX/a/._walk.csv": b"notes", "a/._walk.csv": b"notes"}
+    archive = made_zip(tmp_path / "mac.zip", members)
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    (tmp_path / "folder" / "a" / "walk.csv").write_bytes(b"1,2,3")
+    (tmp_path / "folder" / "a" / "._walk.csv").write_bytes(b"notes")
+    for place in (archive, tmp_path / "folder"):
+        with open_source(place) as files:
+            assert files.names == ("a/walk.csv",)
+
+
 def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     """A member that inflates to 100 MB from 100 kB is cut off at the limit, in a zip and in a folder."""
     archive = made_zip(tmp_path / "bomb.zip", {"bomb": b"\0" * 100_000_000})

@@ -46,6 +46,14 @@ def test_too_little_in_common_is_an_error() -> None:
         align({"a": ramp(0, 0.2, 50)}, fewest=16)
 
 
+def test_a_time_far_from_all_others_is_an_error_and_no_endless_grid() -> None:
+    """One sample of 500 is stamped 40 years early: the grid would have 60 thousand million places."""
+    stream = ramp(1.3e9, 1.3e9 + 10, 50)
+    stream.time_s[0] = 0
+    with pytest.raises(DataError, match=r"500 samples of wrist lie scattered over 1300000010 s"):
+        align({"wrist": stream, "hip": ramp(1.3e9, 1.3e9 + 10, 50)}, fewest=16)
+
+
 def test_times_are_sorted_and_the_first_of_equals_kept() -> None:
     values, time_s = in_order(np.array([[1.0], [3.0], [2.0], [9.0]]), np.array([0.0, 2.0, 1.0, 1.0]))
     assert (values[:, 0].tolist(), time_s.tolist()) == ([1, 2, 3], [0, 1, 2])

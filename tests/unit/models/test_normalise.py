@@ -24,6 +24,21 @@ def test_each_channel_is_normalised() -> None:
     assert torch.equal(normal["skeleton"], torch.full((2, 3, 5, 4), 0.25))
 
 
+def test_who_is_not_there_stays_zero() -> None:
+    """Of two persons the absent one is 0 in that clip alone; one who is there is shifted even at 0."""
+    normalise = Normalise({"skeleton": 3})
+    normalise.set({"skeleton": ChannelStatistics(np.full(3, 2, np.float32), np.full(3, 4, np.float32))})
+    bodies = torch.ones(2, 3, 5, 4, 2)
+    bodies[0, ..., 1] = 0
+    bodies[1, :, 0, 0, 1] = 0
+
+    normal = normalise({"skeleton": bodies})["skeleton"]
+
+    assert not normal[0, ..., 1].any()
+    assert normal[1, :, 0, 0, 1].tolist() == [-0.5] * 3
+    assert torch.equal(normal[..., 0], torch.full((2, 3, 5, 4), -0.25))
+
+
 def test_fresh_constants_change_nothing() -> None:
     """Before the training part is known, values pass through."""
     values = torch.randn(2, 3, 5)
