@@ -213,7 +213,6 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             continue
         _report_alignment(job, row, streams, left_out, next(iter(even.values())).duration_s)
         words = row.words
-        cut_from = _origin(job, row, streams)
         yield Recording(
             id=words["id"],
             subject=words["subject"],
@@ -223,22 +222,22 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             session=words.get("session") or None,
             scene=words.get("scene") or None,
             camera=words.get("camera") or None,
-            cut_from=cut_from,
+            cut_from=words.get("cut_from") or None,
+            shares_with=_sharers(job, row, streams),
         )
     job.findings.count_rest()
 
 
-def _origin(job: _Import, row: _Row, streams: dict[str, Timed]) -> str | None:
-    """The recording of which a row is a window, as its words or else its samples tell."""
+def _sharers(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[str, ...]:
+    """Of which recordings before it, or of what else, a row is a window as well, as its samples tell."""
     stream, lead = next(iter(streams.items()))
-    stated = row.words.get("cut_from") or None
-    found = job.overlaps.origin(row.paths[stream], lead.values, name=stated or row.words["id"])
-    if found is None or found == stated:
-        return stated
-    detail = f"shares samples with {found}, as windows of one recording do; "
-    detail += f"it stays a window of {stated}" if stated else "no split may part them; name what both were cut from"
-    _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
-    return stated or found
+    name = row.words.get("cut_from") or row.words["id"]
+    sharers = job.overlaps.sharers(row.paths[stream], lead.values, name=name)
+    if sharers:
+        detail = f"shares samples with {listed(sharers)}, as windows of one recording do; no split may part them; "
+        detail += "name what all were cut from"
+        _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
+    return sharers
 
 
 def _aligned(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[dict[str, Stream], dict[str, float]]:

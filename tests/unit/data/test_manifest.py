@@ -368,14 +368,29 @@ def test_windows_that_were_cut_before_the_split_are_known(tmp_path: Path) -> Non
     spec = SPEC | {"protocols": {"cross_trial": {"by": "trial", "train": ["1"], "test": ["2"]}}}
     write(tmp_path, rows, spec, header="id,subject,trial,label,accelerometer,cut_from")
     info, recordings, problems = read(tmp_path)
-    assert {name: each.cut_from for name, each in recordings.items()} == {"w1": None, "w2": "w1", "w3": "w1", "o1": "o"}
+    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
+    assert {meta.id: meta.cut_from for meta in metas} == {"w1": None, "w2": "w1", "w3": "w1", "o1": "o"}
     (found,) = [problem for problem in problems if "windows" in problem.detail]
     assert (found.row, found.column) == (3, "cut_from")
     assert found.detail.startswith("shares samples with w1")
-    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
     job = parse_spec({"protocol": {"kind": "named", "name": "cross_trial"}, "method": {"kind": "none"}})
     with pytest.raises(ProtocolError, match=r"w1 \(train\) and w2 \(test\) are windows of one recording, w1"):
         plan_folds(job, info, metas)
+
+
+def test_windows_are_known_in_any_order_of_rows(tmp_path: Path) -> None:
+    """The window listed last joins two that share nothing, one of them named; all get one origin."""
+    long = values(200)
+    for name, start in {"w0": 0, "w1": 50, "w2": 100}.items():
+        write_csv(tmp_path / f"{name}.csv", long[start : start + 100])
+    rows = ["w0,anna,wave,w0.csv,long", "w2,anna,wave,w2.csv,", "w1,anna,wave,w1.csv,"]
+    write(tmp_path, rows, header="id,subject,label,accelerometer,cut_from")
+    info, recordings, problems = read(tmp_path)
+    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
+    assert len({meta.cut_from or meta.id for meta in metas}) == 1
+    (found,) = problems
+    assert (found.row, found.column) == (4, "cut_from")
+    assert all(name in found.detail for name in ("long", "w2"))
 
 
 @pytest.mark.parametrize(
