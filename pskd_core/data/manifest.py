@@ -23,6 +23,7 @@ from pskd_core.data.series import Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, in_order
 from pskd_core.errors import DataError
+from pskd_core.fields import readable
 
 _MANIFEST, _LIST = "dataset.yaml", "recordings.csv"
 _MOST_BYTES = 1 << 28  # of a stream's file
@@ -155,9 +156,7 @@ def _read_row(
     if len(fields) > len(header):
         raise _refused(job, number, f"{len(fields)} fields for {len(header)} columns")
     words = dict(zip(header, map(str.strip, fields), strict=False))
-    for column in REQUIRED:
-        if not words.get(column):
-            raise _refused(job, number, "nothing stands here", column)
+    _check_words(job, number, words)
     if (name := words["id"]) in taken:
         raise _refused(job, number, f"{name!r} stands above already", "id")
     if words["label"] not in job.spec.classes:
@@ -174,6 +173,17 @@ def _read_row(
         raise _refused(job, number, "it names no file that is there")
     taken.add(name)
     return _Row(number, words, paths)
+
+
+def _check_words(job: _Import, number: int, words: Mapping[str, str]) -> None:
+    for column in REQUIRED:
+        if not words.get(column):
+            raise _refused(job, number, "nothing stands here", column)
+    for column in (*REQUIRED, *OPTIONAL):
+        try:
+            readable(words.get(column, ""))
+        except ValueError as unreadable:
+            raise _refused(job, number, str(unreadable), column) from unreadable
 
 
 def _refused(job: _Import, row: int, detail: str, column: str | None = None) -> DataError:

@@ -270,6 +270,21 @@ def test_mistakes_in_the_list_are_named_by_row_and_column(tmp_path: Path) -> Non
     assert "notes.txt" in about(problems, "in no usable row").detail
 
 
+@pytest.mark.parametrize("column", ["id", "subject", "label", "trial", "session", "scene", "camera", "cut_from"])
+def test_control_characters_in_the_list_cost_the_row(tmp_path: Path, column: str) -> None:
+    """They would come out again in reports and terminals; letters of any script are welcome."""
+    write_csv(tmp_path / "a.csv", values())
+    words = dict.fromkeys(("trial", "session", "scene", "camera", "cut_from"), "é 1")
+    words |= {"id": "r1", "subject": "Анна", "label": "wave", "accelerometer": "a.csv"}
+    rows = [words, words | {"id": "r2"} | {column: "wa\x1b[2Jve"}]
+    write(tmp_path, [",".join(row.values()) for row in rows], header=",".join(words))
+    _, recordings, problems = read(tmp_path)
+    assert list(recordings) == ["r1"]
+    (found,) = problems
+    assert (found.severity, found.file, found.row, found.column) == ("error", "recordings.csv", 3, column)
+    assert found.detail.endswith("the control character U+001B stands in it; remove it; the row was left out")
+
+
 def test_paths_cannot_leave_the_dataset(tmp_path: Path) -> None:
     write_csv(tmp_path / "secret.csv", values())
     write(tmp_path / "in", ["r1,s1,wave,../secret.csv", f"r2,s1,wave,{tmp_path}/secret.csv"])
@@ -404,6 +419,10 @@ def test_windows_are_known_in_any_order_of_rows(tmp_path: Path) -> None:
         ({"skeleton": SKELETON | {"centre": "head"}}, "head is named, but is none of the joints"),
         ({"skeleton": SKELETON | {"bones": [["chest", "hip"]]}}, "no bones lead from hip to wrist"),
         ({"colour": "red"}, "colour: Extra inputs"),
+        ({"name": "mi\tne"}, r"dataset\.yaml: name: the control character U\+0009 stands in it; remove it"),
+        ({"classes": ["wave", "li\x9bft"]}, r"classes\.1: the control character U\+009B"),
+        ({"sensors": {"ankle": {"unit": "g", "rate_hz": 50, "worn_at": "a\x7f"}}}, r"worn_at: the control character"),
+        ({"skeleton": SKELETON | {"joints": [*JOINTS, "he\nad"]}}, r"skeleton\.joints\.3: the control character"),
         ({"protocols": {"p": {"by": "moon", "train": ["1"], "test": ["2"]}}}, r"protocols\.p\.by"),
     ],
 )
