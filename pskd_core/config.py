@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from pskd_core.backbones import Agcn, Backbone, RandomForest, ResNet1d
 from pskd_core.distillation import Loss, Progressive, PskdLoss, Rkd, Schedule
 from pskd_core.errors import SpecError
-from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug, SubjectId
+from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug, SubjectId, readable
 
 # --- Which recordings train, validate and test --------------------------------------------------------------------
 
@@ -332,9 +332,14 @@ def parse_spec(data: Mapping[str, Any]) -> JobSpec:
         SpecError: a field is unknown or wrong; `errors` lists JSON pointers and messages.
     """
     try:
-        return JobSpec.model_validate(with_preset(data))
+        spec = JobSpec.model_validate(with_preset(data))
     except ValidationError as invalid:
         raise SpecError.from_validation(invalid) from invalid
+    try:
+        readable(spec.name)  # not in the model, which also reads jobs of before
+    except ValueError as unreadable:
+        raise SpecError(str(unreadable), pointer="/name") from unreadable
+    return spec
 
 
 def with_preset(data: Mapping[str, Any], folder: str = "presets") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, fiel
 
 from pskd_core.config import JobSpec, NoValidation, with_preset
 from pskd_core.errors import SpecError
-from pskd_core.fields import Frozen
+from pskd_core.fields import Frozen, Name
 from pskd_core.seed import generator
 
 PRESETS = "presets/sweeps"
@@ -109,7 +109,7 @@ Metric = Literal["accuracy", "macro_f1"]
 class Sweep(Frozen):
     """Many jobs that differ in a few fields; the best is the one with the highest mean on the validation part."""
 
-    name: str = Field(default="", max_length=150)
+    name: Name = Field(default="", max_length=150)
     base: JobSpec = Field(description="what all trials share; its `test` holds for the winner alone")
     space: dict[str, Axis] = Field(
         min_length=1,

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 import threading
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
@@ -78,6 +79,7 @@ def _import_all() -> None:
 def _enter(name: str, link: Link, folder: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     logs.configure(name)
+    tempfile.tempdir = str(folder)  # gone with the run, and on the disk that its operator chose
     threading.Thread(target=_end_when_abandoned, args=(link, folder), daemon=True).start()
 
 

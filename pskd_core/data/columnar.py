@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from pskd_core.data.mapped import release
+from pskd_core.data.overlaps import Groups
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Positive, Slug
 from pskd_core.files import atomic_directory
@@ -111,7 +112,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One trial. All its streams span the same time."""
+    """One trial. All its streams span the same time.
+
+    `shares_with` names those before it, or what they were cut from, with whose samples some of its own agree.
+    """
 
     id: str
     subject: str
@@ -122,6 +126,7 @@ class Recording:
     scene: str | None = None
     camera: str | None = None
     cut_from: str | None = None
+    shares_with: tuple[str, ...] = ()
 
 
 def _unstated(value: str | None) -> bool:
@@ -241,6 +246,7 @@ class Dataset:
 def write_dataset(path: Path, info: DatasetInfo, recordings: Iterable[Recording]) -> Dataset:
     """Write a dataset whole or not at all, one recording in memory at a time.
 
+    Recordings that share samples, be it through others, get one origin once all are there.
     The same recordings in the same order give the same bytes, hence the same digest.
 
     Raises:
@@ -250,13 +256,17 @@ def write_dataset(path: Path, info: DatasetInfo, recordings: Iterable[Recording]
         raise DataError("something exists there already; remove it or choose another place", file=path)
     with atomic_directory(path) as partial, ExitStack() as files:
         columns = {name: _Column(files.enter_context(_stream_file(partial, name).open("wb"))) for name in info.streams}
-        metas = tuple(_append(columns, info, recording) for recording in recordings)
+        metas, groups = list[RecordingMeta](), Groups()
+        for recording in recordings:
+            metas.append(_append(columns, info, recording))
+            groups.join(recording.cut_from or recording.id, recording.shares_with)
         if not metas:
             raise DataError("the dataset has no recording")
         if len({meta.id for meta in metas}) < len(metas):
             raise DataError("two recordings have the same id")
         stream_files = {name: column.finish() for name, column in columns.items()}
-        manifest = _Manifest(format=_FORMAT, info=info, files=stream_files, recordings=metas)
+        grouped = tuple(_grouped(meta, groups) for meta in metas)
+        manifest = _Manifest(format=_FORMAT, info=info, files=stream_files, recordings=grouped)
         text = json.dumps(manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         (partial / _MANIFEST).write_text(text, encoding="utf-8")
     return Dataset.open(path)
@@ -295,6 +305,12 @@ def _append(columns: dict[str, _Column], info: DatasetInfo, recording: Recording
         camera=recording.camera,
         cut_from=recording.cut_from,
     )
+
+
+def _grouped(meta: RecordingMeta, groups: Groups) -> RecordingMeta:
+    name = meta.cut_from or meta.id
+    origin = groups.head(name)
+    return meta if origin == name else meta.model_copy(update={"cut_from": origin})
 
 
 def _check(info: DatasetInfo, recording: Recording) -> None:

@@ -23,6 +23,7 @@ from pskd_core.data.series import LARGEST, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, in_order
 from pskd_core.errors import DataError
+from pskd_core.fields import readable
 
 _MANIFEST, _LIST = "dataset.yaml", "recordings.csv"
 _MOST_BYTES = 1 << 28  # of a stream's file
@@ -155,9 +156,7 @@ def _read_row(
     if len(fields) > len(header):
         raise _refused(job, number, f"{len(fields)} fields for {len(header)} columns")
     words = dict(zip(header, map(str.strip, fields), strict=False))
-    for column in REQUIRED:
-        if not words.get(column):
-            raise _refused(job, number, "nothing stands here", column)
+    _check_words(job, number, words)
     if (name := words["id"]) in taken:
         raise _refused(job, number, f"{name!r} stands above already", "id")
     if words["label"] not in job.spec.classes:
@@ -174,6 +173,17 @@ def _read_row(
         raise _refused(job, number, "it names no file that is there")
     taken.add(name)
     return _Row(number, words, paths)
+
+
+def _check_words(job: _Import, number: int, words: Mapping[str, str]) -> None:
+    for column in REQUIRED:
+        if not words.get(column):
+            raise _refused(job, number, "nothing stands here", column)
+    for column in (*REQUIRED, *OPTIONAL):
+        try:
+            readable(words.get(column, ""))
+        except ValueError as unreadable:
+            raise _refused(job, number, str(unreadable), column) from unreadable
 
 
 def _refused(job: _Import, row: int, detail: str, column: str | None = None) -> DataError:
@@ -213,7 +223,6 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             continue
         _report_alignment(job, row, streams, left_out, next(iter(even.values())).duration_s)
         words = row.words
-        cut_from = _origin(job, row, streams)
         yield Recording(
             id=words["id"],
             subject=words["subject"],
@@ -223,22 +232,22 @@ def _recordings(job: _Import, rows: list[_Row]) -> Iterator[Recording]:
             session=words.get("session") or None,
             scene=words.get("scene") or None,
             camera=words.get("camera") or None,
-            cut_from=cut_from,
+            cut_from=words.get("cut_from") or None,
+            shares_with=_sharers(job, row, streams),
         )
     job.findings.count_rest()
 
 
-def _origin(job: _Import, row: _Row, streams: dict[str, Timed]) -> str | None:
-    """The recording of which a row is a window, as its words or else its samples tell."""
+def _sharers(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[str, ...]:
+    """Of which recordings before it, or of what else, a row is a window as well, as its samples tell."""
     stream, lead = next(iter(streams.items()))
-    stated = row.words.get("cut_from") or None
-    found = job.overlaps.origin(row.paths[stream], lead.values, name=stated or row.words["id"])
-    if found is None or found == stated:
-        return stated
-    detail = f"shares samples with {found}, as windows of one recording do; "
-    detail += f"it stays a window of {stated}" if stated else "no split may part them; name what both were cut from"
-    _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
-    return stated or found
+    name = row.words.get("cut_from") or row.words["id"]
+    sharers = job.overlaps.sharers(row.paths[stream], lead.values, name=name)
+    if sharers:
+        detail = f"shares samples with {listed(sharers)}, as windows of one recording do; no split may part them; "
+        detail += "name what all were cut from"
+        _note(job, "windows of one recording", "warning", detail, job.list_file, row.number, "cut_from")
+    return sharers
 
 
 def _aligned(job: _Import, row: _Row, streams: dict[str, Timed]) -> tuple[dict[str, Stream], dict[str, float]]:

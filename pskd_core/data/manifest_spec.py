@@ -10,7 +10,7 @@ from pskd_core.data.columnar import SKELETON, NamedSplit, SkeletonInfo
 from pskd_core.data.columns import TimeUnit
 from pskd_core.data.recordings import STANDARD_GRAVITY
 from pskd_core.errors import DataError
-from pskd_core.fields import Frozen, Positive, Slug
+from pskd_core.fields import Frozen, Name, Positive, Slug
 
 REQUIRED = ("id", "subject", "label")  # columns of recordings.csv
 OPTIONAL = ("trial", "session", "scene", "camera", "cut_from")
@@ -26,7 +26,7 @@ FromTimestamps = Literal["from timestamps"]
 class SensorSpec(Frozen):
     """One sensor of three axes."""
 
-    worn_at: str | None = Field(default=None, description="joint, or any word")
+    worn_at: Name | None = Field(default=None, description="joint, or any word")
     unit: Literal["g", "m/s^2", "counts", "deg/s", "rad/s"]
     scale: Positive | None = Field(default=None, description="g of one count, where the unit is counts")
     rate_hz: Positive | FromTimestamps
@@ -54,7 +54,7 @@ class SensorSpec(Frozen):
 class SkeletonSpec(Frozen):
     """Joints over time, as a file has them."""
 
-    joints: tuple[str, ...] = Field(min_length=1)
+    joints: tuple[Name, ...] = Field(min_length=1)
     bones: tuple[tuple[str, str], ...] = Field(description="pairs of joints, the outer one first")
     centre: str = Field(description="joint on which clips are centred")
     unit: Literal["m", "cm", "mm", "px"]
@@ -116,8 +116,8 @@ class SkeletonSpec(Frozen):
 class ManifestSpec(Frozen):
     """What `dataset.yaml` holds."""
 
-    name: str = Field(min_length=1, max_length=200)
-    classes: tuple[str, ...] = Field(min_length=2)
+    name: Name = Field(min_length=1, max_length=200)
+    classes: tuple[Name, ...] = Field(min_length=2)
     sensors: dict[Slug, SensorSpec] = Field(min_length=1)
     skeleton: SkeletonSpec | None = None
     protocols: dict[Slug, NamedSplit] = Field(default_factory=dict)

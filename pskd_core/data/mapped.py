@@ -2,6 +2,8 @@
 
 import math
 import mmap
+import os
+import sys
 import tempfile
 
 import numpy as np
@@ -12,11 +14,30 @@ MOST_IN_MEMORY = 1 << 26  # bytes of one array; UTD-MHAD's skeletons are 13 MB
 
 
 def room(shape: tuple[int, ...]) -> FloatArray:
-    """Zeros to be filled: in memory, or beyond 64 MiB in an unnamed temporary file (`TMPDIR` says where)."""
-    if math.prod(shape) * np.dtype(np.float32).itemsize <= MOST_IN_MEMORY:
+    """Zeros to be filled: in memory, or beyond 64 MiB in an unnamed temporary file (`TMPDIR` says where).
+
+    Raises:
+        OSError: the disk has no room for the file.
+    """
+    size = math.prod(shape) * np.dtype(np.float32).itemsize
+    if size <= MOST_IN_MEMORY:
         return np.zeros(shape, np.float32)
     with tempfile.TemporaryFile(prefix="pskd-") as file:  # the mapping keeps it for as long as it is needed
+        _reserve(file.fileno(), size)
         return np.memmap(file, np.float32, "w+", shape=shape)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the blocks of a file now: to write to a mapping whose disk is full kills the process."""
+    if sys.platform == "darwin":  # has no such call
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as full:
+        detail = (
+            f"{full.strerror}; prepared clips need {size >> 20} MiB there: free them, or name another folder in TMPDIR"
+        )
+        raise OSError(full.errno, detail, tempfile.gettempdir()) from full
 
 
 def release(values: FloatArray) -> None:

@@ -1,5 +1,7 @@
 """Which recordings share samples, as windows do that somebody cut from one recording before there was a split."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,7 +23,7 @@ class Overlaps:
         self._owners: dict[int, str] = {}
         self._files: set[str] = set()
 
-    def origin(self, file: str, values: Array, *, name: str) -> str | None:
+    def sharers(self, file: str, values: Array, *, name: str) -> tuple[str, ...]:
         """Who held some of these samples first; `name` is from now on who held the others.
 
         A file that comes again, as a sensor's does for a second camera, shares nothing.
@@ -32,13 +34,33 @@ class Overlaps:
             name: of the recording, or of that which it was cut from.
         """
         if file in self._files:
-            return None
+            return ()
         self._files.add(file)
-        runs = _smallest_runs(values)
-        found = next((self._owners[run] for run in runs if run in self._owners), None)
-        for run in runs:
-            self._owners.setdefault(run, found or name)
-        return found if found != name else None
+        owners = dict.fromkeys(self._owners.setdefault(run, name) for run in _smallest_runs(values))
+        return tuple(owner for owner in owners if owner != name)
+
+
+class Groups:
+    """Names that belong together, through others if need be, in whatever order that was learned."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def join(self, name: str, others: Iterable[str]) -> None:
+        """From now on `name`, the others, and all that belong to any of them are one group."""
+        for other in others:
+            head, found = self.head(name), self.head(other)
+            if head != found:
+                self._above[head] = found
+
+    def head(self, name: str) -> str:
+        """The one name by which the group of `name` goes."""
+        head = name
+        while head in self._above:
+            head = self._above[head]
+        while name != head:  # so that the way is short next time
+            self._above[name], name = head, self._above[name]
+        return head
 
 
 def _smallest_runs(values: Array) -> list[int]:

@@ -41,6 +41,20 @@ def test_a_grid_is_every_combination_in_order() -> None:
     assert sweep.trials == 6
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\x1b[31m", "\x85"])
+def test_names_hold_no_control_characters(name: str) -> None:
+    """Neither a job's nor a sweep's, after which its jobs are called; any other character may stand there."""
+    for parse in (lambda: parse_spec({**BASE, "name": name}), lambda: make(name=name)):
+        with pytest.raises(SpecError, match="control character") as refused:
+            parse()
+        (error,) = refused.value.errors
+        assert error["pointer"] == "/name"
+        assert error["detail"] == f"the control character U+{ord(min(name)):04X} stands in it; remove it"
+    stored = parse_spec(BASE).model_dump(mode="json") | {"name": name}
+    assert JobSpec.model_validate(stored).name == name  # jobs of before are still read
+    assert make(name="größer, 大 😀").name == parse_spec({**BASE, "name": "größer, 大 😀"}).name
+
+
 def test_a_trial_is_the_base_with_a_few_fields_changed() -> None:
     """Nothing but the parameters and the name differ, the test part is shut, and teachers are shared."""
     spec = trial_spec(make(name="weights"), 3, {"method.loss.alpha": 0.25})

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -16,6 +17,7 @@ from worker.link import Link, Stop
 
 LOADED = 0
 MISSING = 1
+INSIDE, OUTSIDE = 0, 1
 
 
 def say_what_is_loaded(names: tuple[str, ...]) -> None:
@@ -28,6 +30,12 @@ def work_for_ever(link: Link, folder: Path) -> None:
     (folder / "half").write_text("written")
     link.beat()
     time.sleep(600)
+
+
+def make_a_temporary_file(link: Link, folder: Path) -> None:
+    _enter("run_1", link, folder)
+    with tempfile.NamedTemporaryFile() as file:
+        sys.exit(INSIDE if Path(file.name).parent == folder else OUTSIDE)
 
 
 def step_until_told(link: Link) -> None:
@@ -83,6 +91,14 @@ def test_the_link_carries_steps_one_way_and_wishes_the_other(context: ForkServer
     link.ask(Stop.NOW)
     child.join(10)
     assert child.exitcode == 0
+
+
+def test_temporary_files_of_a_child_lie_in_its_folder(context: ForkServerContext, link: Link, tmp_path: Path) -> None:
+    """Clips by the ten thousand go to the disk that was chosen for unfinished files, and not to a small /tmp."""
+    child = context.Process(target=make_a_temporary_file, args=(link, tmp_path))
+    child.start()
+    child.join(60)
+    assert child.exitcode == INSIDE
 
 
 def test_a_child_ends_with_its_lease(child: ForkServerProcess, link: Link, tmp_path: Path) -> None:

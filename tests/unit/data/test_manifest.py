@@ -270,6 +270,21 @@ def test_mistakes_in_the_list_are_named_by_row_and_column(tmp_path: Path) -> Non
     assert "notes.txt" in about(problems, "in no usable row").detail
 
 
+@pytest.mark.parametrize("column", ["id", "subject", "label", "trial", "session", "scene", "camera", "cut_from"])
+def test_control_characters_in_the_list_cost_the_row(tmp_path: Path, column: str) -> None:
+    """They would come out again in reports and terminals; letters of any script are welcome."""
+    write_csv(tmp_path / "a.csv", values())
+    words = dict.fromkeys(("trial", "session", "scene", "camera", "cut_from"), "é 1")
+    words |= {"id": "r1", "subject": "Анна", "label": "wave", "accelerometer": "a.csv"}
+    rows = [words, words | {"id": "r2"} | {column: "wa\x1b[2Jve"}]
+    write(tmp_path, [",".join(row.values()) for row in rows], header=",".join(words))
+    _, recordings, problems = read(tmp_path)
+    assert list(recordings) == ["r1"]
+    (found,) = problems
+    assert (found.severity, found.file, found.row, found.column) == ("error", "recordings.csv", 3, column)
+    assert found.detail.endswith("the control character U+001B stands in it; remove it; the row was left out")
+
+
 def test_paths_cannot_leave_the_dataset(tmp_path: Path) -> None:
     write_csv(tmp_path / "secret.csv", values())
     write(tmp_path / "in", ["r1,s1,wave,../secret.csv", f"r2,s1,wave,{tmp_path}/secret.csv"])
@@ -368,14 +383,29 @@ def test_windows_that_were_cut_before_the_split_are_known(tmp_path: Path) -> Non
     spec = SPEC | {"protocols": {"cross_trial": {"by": "trial", "train": ["1"], "test": ["2"]}}}
     write(tmp_path, rows, spec, header="id,subject,trial,label,accelerometer,cut_from")
     info, recordings, problems = read(tmp_path)
-    assert {name: each.cut_from for name, each in recordings.items()} == {"w1": None, "w2": "w1", "w3": "w1", "o1": "o"}
+    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
+    assert {meta.id: meta.cut_from for meta in metas} == {"w1": None, "w2": "w1", "w3": "w1", "o1": "o"}
     (found,) = [problem for problem in problems if "windows" in problem.detail]
     assert (found.row, found.column) == (3, "cut_from")
     assert found.detail.startswith("shares samples with w1")
-    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
     job = parse_spec({"protocol": {"kind": "named", "name": "cross_trial"}, "method": {"kind": "none"}})
     with pytest.raises(ProtocolError, match=r"w1 \(train\) and w2 \(test\) are windows of one recording, w1"):
         plan_folds(job, info, metas)
+
+
+def test_windows_are_known_in_any_order_of_rows(tmp_path: Path) -> None:
+    """The window listed last joins two that share nothing, one of them named; all get one origin."""
+    long = values(200)
+    for name, start in {"w0": 0, "w1": 50, "w2": 100}.items():
+        write_csv(tmp_path / f"{name}.csv", long[start : start + 100])
+    rows = ["w0,anna,wave,w0.csv,long", "w2,anna,wave,w2.csv,", "w1,anna,wave,w1.csv,"]
+    write(tmp_path, rows, header="id,subject,label,accelerometer,cut_from")
+    info, recordings, problems = read(tmp_path)
+    metas = write_dataset(tmp_path / "data", info, recordings.values()).recordings
+    assert len({meta.cut_from or meta.id for meta in metas}) == 1
+    (found,) = problems
+    assert (found.row, found.column) == (4, "cut_from")
+    assert all(name in found.detail for name in ("long", "w2"))
 
 
 @pytest.mark.parametrize(
@@ -389,6 +419,10 @@ def test_windows_that_were_cut_before_the_split_are_known(tmp_path: Path) -> Non
         ({"skeleton": SKELETON | {"centre": "head"}}, "head is named, but is none of the joints"),
         ({"skeleton": SKELETON | {"bones": [["chest", "hip"]]}}, "no bones lead from hip to wrist"),
         ({"colour": "red"}, "colour: Extra inputs"),
+        ({"name": "mi\tne"}, r"dataset\.yaml: name: the control character U\+0009 stands in it; remove it"),
+        ({"classes": ["wave", "li\x9bft"]}, r"classes\.1: the control character U\+009B"),
+        ({"sensors": {"ankle": {"unit": "g", "rate_hz": 50, "worn_at": "a\x7f"}}}, r"worn_at: the control character"),
+        ({"skeleton": SKELETON | {"joints": [*JOINTS, "he\nad"]}}, r"skeleton\.joints\.3: the control character"),
         ({"protocols": {"p": {"by": "moon", "train": ["1"], "test": ["2"]}}}, r"protocols\.p\.by"),
     ],
 )

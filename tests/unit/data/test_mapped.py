@@ -1,7 +1,10 @@
 """Clips by the ten thousand: how much memory they take, and that they are what a few of them are."""
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +69,15 @@ def test_a_large_array_is_mapped_and_a_small_one_is_not(monkeypatch: pytest.Monk
         release(view)
         assert view.tolist() == [[1, 2, 3], [0, 0, 0]]
         assert np.array_equal(values[1], [1, 2, 3])
+
+
+@pytest.mark.skipif(
+    not os.path.ismount("/dev/shm"), reason="needs a file system that says at once how much it can hold"
+)
+def test_a_disk_without_room_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a signal that ends the process once the clips are written; the message names the folder and the remedy."""
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")
+    held = os.statvfs("/dev/shm")
+    with pytest.raises(OSError, match=r"need \d+ MiB there: free them, or name another folder in TMPDIR") as refused:
+        room((held.f_blocks * held.f_frsize // 2,))  # twice as many bytes as it has
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, "/dev/shm")
