@@ -39,12 +39,23 @@ def check(a: Configuration, b: Configuration) -> None:
         raise NotComparable(f"{reason}; compare rows of one dataset and protocol")
 
 
+def _same_recordings(a: Configuration, b: Configuration) -> bool:
+    """Whether figures alone tell that rows without an obstacle were tested on the same recordings.
+
+    A test part is what has every stream that the student reads. Where one student reads all that the other does, its
+    recordings are among the other's, and equal numbers mean equal sets; else as many may be lacking, but others.
+    """
+    streams_a, streams_b = (set(row.spec["student"]["inputs"]) for row in (a, b))
+    return streams_a <= streams_b or streams_b <= streams_a
+
+
 def differences(session: Session, rows: Sequence[Configuration], against: Configuration) -> dict[str, Difference]:
     """By row, its accuracy minus that of `against`: one query for a page.
 
-    A row that was tested on other data, otherwise, or with other seeds alone has none.
+    A row that was tested on other data, otherwise, or with other seeds alone has none; nor has one whose figures do
+    not tell that its recordings were the same.
     """
-    comparable = [row for row in rows if obstacle(row, against) is None]
+    comparable = [row for row in rows if obstacle(row, against) is None and _same_recordings(row, against)]
     results = results_of(session, list({row.id for row in [*comparable, against]}))
     reference = _accuracies(results[against.id], against.folds)
     found: dict[str, Difference] = {}

@@ -87,6 +87,21 @@ def test_rows_of_other_tests_have_no_difference(database: Database) -> None:
     pairing.check(rows[8], rows[12])
 
 
+def test_as_many_recordings_need_not_be_the_same(database: Database) -> None:
+    """Students with sensors of their own are never paired by equal numbers; one that reads more than another is."""
+    inputs = {8: ["accelerometer"], 9: ["gyroscope"], 10: ["gyroscope", "accelerometer"], 11: ["accelerometer"]}
+    with database.write() as session:
+        add_ready_dataset(session)
+        for dim, streams in inputs.items():
+            student = {"inputs": streams, "backbone": {"kind": "resnet1d"}}
+            submit(session, feature_dim=dim, method={"kind": "none"}, student=student)
+    _run(database, {(0, "cross_subject"): _right(3, 1)})
+    rows = _rows(database)
+    for dim, paired in ((8, {8, 10, 11}), (9, {9, 10}), (10, {8, 9, 10, 11})):
+        assert set(_differences(database, rows[dim])) == {rows[other].id for other in paired}
+    pairing.check(rows[8], rows[9])  # a comparison looks at each recording
+
+
 def test_a_page_of_differences_is_one_query(database: Database) -> None:
     """However many rows a page has, their differences cost one query more."""
     with database.write() as session:
