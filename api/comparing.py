@@ -1,12 +1,12 @@
 """Two rows of the leaderboard, compared by what their runs predicted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from api.deps import Services
 from api.schemas.comparison import RowComparison
 from api.schemas.leaderboard import LeaderboardRow
 from pskd_core.errors import DataError
-from pskd_core.evaluation.comparison import Predictions, common_seeds, compare, pool, read_predictions
+from pskd_core.evaluation.comparison import Predictions, compare, pool, read_predictions
 from store import datasets, leaderboard, pairing
 from store.errors import ObjectDamaged
 
@@ -23,10 +23,25 @@ def compare_rows(services: Services, a: str, b: str, *, tenant: str) -> RowCompa
         pairing.check(row_a, row_b)
         stored_a, stored_b = (pairing.predictions_of(session, row) for row in (row_a, row_b))
         report = datasets.get(session, row_a.dataset_id, tenant=tenant).report or {}
-    seeds = common_seeds(stored_a, stored_b)
-    found = compare(*({seed: _fetched(services, stored[seed]) for seed in seeds} for stored in (stored_a, stored_b)))
+    found = compare(*(_PredictionsBySeed(services, stored) for stored in (stored_a, stored_b)))
     shown_a, shown_b = map(LeaderboardRow.of, (row_a, row_b))
     return RowComparison.of(shown_a, shown_b, found, classes=tuple(report["classes"]))
+
+
+class _PredictionsBySeed(Mapping[int, Predictions]):
+    """A row's predictions, each seed fetched when it is looked up and kept by nobody: many seeds are large together."""
+
+    def __init__(self, services: Services, stored: Mapping[int, Sequence[str]]) -> None:
+        self._services, self._stored = services, stored
+
+    def __getitem__(self, seed: int) -> Predictions:
+        return _fetched(self._services, self._stored[seed])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
 
 
 def _fetched(services: Services, digests: Sequence[str]) -> Predictions:

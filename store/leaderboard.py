@@ -1,11 +1,11 @@
 """The leaderboard: figures of every configuration, kept up as runs succeed, read with a constant number of queries."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, assert_never
 
 from sqlalchemy import ColumnElement, Select, or_, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pskd_core.config import Distill, JobSpec, NamedProtocol, NoTeachers
 from pskd_core.evaluation.metrics import spread
@@ -198,14 +198,3 @@ def get(session: Session, configuration_id: str, *, tenant: str = TENANT) -> Con
     if len(rows) > 1:
         raise Conflict(f"several rows have an id that begins with {configuration_id!r}; give more of it")
     return rows[0]
-
-
-def results_of(session: Session, configuration_ids: Sequence[str]) -> Mapping[str, Sequence[ConfigurationResult]]:
-    """The results behind each of these rows, by seed and fold, without what is large in them: one query for a page."""
-    found = select(ConfigurationResult).where(ConfigurationResult.configuration_id.in_(configuration_ids))
-    ordered = found.order_by(ConfigurationResult.seed, ConfigurationResult.fold)
-    grouped: dict[str, list[ConfigurationResult]] = {id_: [] for id_ in configuration_ids}
-    large = (ConfigurationResult.confusion, ConfigurationResult.subjects)
-    for result in session.scalars(ordered.options(*(defer(column, raiseload=True) for column in large))):
-        grouped[result.configuration_id].append(result)
-    return grouped

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pskd_core.errors import NotComparable
 from pskd_core.evaluation.metrics import Spread, spread
 from store.base import present
-from store.leaderboard import results_of
 from store.models import Configuration, ConfigurationResult, Run
 
 
@@ -39,31 +37,57 @@ def check(a: Configuration, b: Configuration) -> None:
         raise NotComparable(f"{reason}; compare rows of one dataset and protocol")
 
 
+def _same_recordings(a: Configuration, b: Configuration) -> bool:
+    """Whether figures alone tell that rows without an obstacle were tested on the same recordings.
+
+    A test part is what has every stream that the student reads. Where one student reads all that the other does, its
+    recordings are among the other's, and equal numbers mean equal sets; else as many may be lacking, but others.
+    """
+    streams_a, streams_b = (set(row.spec["student"]["inputs"]) for row in (a, b))
+    return streams_a <= streams_b or streams_b <= streams_a
+
+
 def differences(session: Session, rows: Sequence[Configuration], against: Configuration) -> dict[str, Difference]:
     """By row, its accuracy minus that of `against`: one query for a page.
 
-    A row that was tested on other data, otherwise, or with other seeds alone has none.
+    A row that was tested on other data, otherwise, or with other seeds alone has none; nor has one whose figures do
+    not tell that its recordings were the same.
     """
-    comparable = [row for row in rows if obstacle(row, against) is None]
-    results = results_of(session, list({row.id for row in [*comparable, against]}))
-    reference = _accuracies(results[against.id], against.folds)
+    comparable = [row for row in rows if obstacle(row, against) is None and _same_recordings(row, against)]
+    accuracies = _accuracies(session, [*comparable, against])
+    reference = accuracies[against.id]
     found: dict[str, Difference] = {}
     for row in comparable:
-        own = _accuracies(results[row.id], row.folds)
+        own = accuracies[row.id]
         leads = [own[seed] - reference[seed] for seed in sorted(own.keys() & reference.keys())]
         if leads:
             found[row.id] = Difference(len(leads), spread(leads))
     return found
 
 
-def _accuracies(results: Sequence[ConfigurationResult], folds: Sequence[str]) -> dict[int, float]:
-    """Of each whole seed: the fraction right over the recordings of all its folds."""
-    whole = {}
-    for seed, of_seed in groupby(results, lambda result: result.seed):
-        by_fold = {result.fold: result for result in of_seed}
-        if by_fold.keys() >= set(folds):
-            tested = [by_fold[fold] for fold in folds]
-            whole[seed] = sum(each.accuracy * each.n for each in tested) / sum(each.n for each in tested)
+def _accuracies(session: Session, rows: Sequence[Configuration]) -> dict[str, dict[int, float]]:
+    """Of each row, by whole seed: the fraction right over the recordings of all its folds.
+
+    Added up by the database, since a page may have as many results as rows, seeds and folds multiplied. A seed is whole
+    if it has as many results as the row has folds: a seed has one of each fold at most, and no other folds.
+    """
+    folds = {row.id: len(row.folds) for row in rows}
+    result = ConfigurationResult
+    seeds = (
+        select(
+            result.configuration_id,
+            result.seed,
+            func.count(),
+            func.sum(result.accuracy * result.n) / func.sum(result.n),
+        )
+        .where(result.configuration_id.in_(folds))
+        .group_by(result.configuration_id, result.seed)
+        .order_by(result.seed)
+    )
+    whole: dict[str, dict[int, float]] = {id_: {} for id_ in folds}
+    for id_, seed, count, accuracy in session.execute(seeds):
+        if count == folds[id_]:
+            whole[id_][seed] = accuracy
     return whole
 
 

@@ -64,7 +64,8 @@ class LeaderboardRow(Out):
     )
     macro_f1: Statistic | None
     difference: Difference | None = Field(
-        description="null unless `against` is given, both were tested alike, and they have a seed in common"
+        description="null unless `against` is given, both were tested alike, they have a seed in common, and one "
+        "student reads every stream that the other does: else only a comparison of both tells if their recordings agree"
     )
     parameters: int | None
     macs: int | None

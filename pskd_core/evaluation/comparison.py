@@ -5,7 +5,7 @@ would other samples of these subjects (McNemar's test and a sign test), would ot
 """
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -97,6 +97,9 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
     the mean over these seeds and for further recordings of these subjects. Samples that are copies of one another, as
     a sensor's are where every camera has a recording, make it too sure.
 
+    Each seed is looked up once, and of its predictions only the classes are kept, so that with a mapping which reads
+    them when it is asked no more than a few seeds are in memory, however many there are.
+
     Args:
         a: by seed, its folds pooled.
         b: likewise; samples may stand in another order.
@@ -106,17 +109,15 @@ def compare(a: Mapping[int, Predictions], b: Mapping[int, Predictions]) -> Compa
     """
     seeds = common_seeds(a, b)
     reference = a[seeds[0]]
-    said_a, said_b = (
-        np.stack([_classes_said(system[seed], reference, f"{name}, seed {seed}") for seed in seeds])  # (R, N)
-        for name, system in (("A", a), ("B", b))
-    )
+    said_a, subjects_a = _said("A", seeds, chain([reference], (a[seed] for seed in seeds[1:])), reference)
+    said_b, subjects_b = _said("B", seeds, (b[seed] for seed in seeds), reference)
     labels, classes = reference.labels, reference.logits.shape[1]
     confusions_a, confusions_b = (
         [confusion_matrix(row, labels, classes=classes) for row in said] for said in (said_a, said_b)
     )
     right_a, right_b = said_a == labels, said_b == labels
     pairs = tuple(map(_seed_pair, seeds, right_a, right_b, confusions_a, confusions_b))
-    subjects = _subjects([a[seed] for seed in seeds] + [b[seed] for seed in seeds], reference)
+    subjects = subjects_a or subjects_b
     return Comparison(
         n=len(labels),
         n_seeds=len(seeds),
@@ -192,8 +193,22 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
 # --- The same samples in the same order ---------------------------------------------------------------------------
 
 
-def _classes_said(predictions: Predictions, reference: Predictions, where: str) -> IntArray:
-    """The predicted class of each of the reference's samples, in its order."""
+def _said(
+    name: str, seeds: Sequence[int], system: Iterable[Predictions], reference: Predictions
+) -> tuple[IntArray, list[str] | None]:
+    """Classes (R, N) that a system predicts of the reference's samples, and whose these are, if any seed names it."""
+    said: list[IntArray] = []
+    subjects = None
+    for seed, predictions in zip(seeds, system, strict=True):
+        order = _order(predictions, reference, f"{name}, seed {seed}")
+        said.append(predictions.logits[order].argmax(axis=1))
+        if subjects is None and predictions.subjects is not None:
+            subjects = [predictions.subjects[row] for row in order]
+    return np.stack(said), subjects
+
+
+def _order(predictions: Predictions, reference: Predictions, where: str) -> list[int]:
+    """The row of each of the reference's samples."""
     if predictions.logits.shape[1] != reference.logits.shape[1]:
         raise NotComparable(f"{where} tells {predictions.logits.shape[1]} classes, not {reference.logits.shape[1]}")
     rows = _rows_by_id(predictions, where)
@@ -209,8 +224,7 @@ def _classes_said(predictions: Predictions, reference: Predictions, where: str) 
             f"{where} has another label for {len(wrong)} of the samples, such as {reference.ids[wrong[0]]!r}; "
             "both must be tested on the same data"
         )
-    said: IntArray = predictions.logits[order].argmax(axis=1)
-    return said
+    return order
 
 
 def _rows_by_id(predictions: Predictions, where: str) -> dict[str, int]:
@@ -218,15 +232,6 @@ def _rows_by_id(predictions: Predictions, where: str) -> dict[str, int]:
     if len(rows) != len(predictions.ids):
         raise NotComparable(f"{where} has {len(predictions.ids)} predictions of {len(rows)} samples; pool a fold once")
     return rows
-
-
-def _subjects(everything: Sequence[Predictions], reference: Predictions) -> list[str] | None:
-    """Whose the reference's samples are, from whichever file names them."""
-    for predictions in everything:
-        if predictions.subjects is not None:
-            of_id = dict(zip(predictions.ids, predictions.subjects, strict=True))
-            return [of_id[id_] for id_ in reference.ids]
-    return None
 
 
 # --- Over seeds, samples and subjects -----------------------------------------------------------------------------

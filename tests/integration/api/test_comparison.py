@@ -2,12 +2,16 @@
 
 import csv
 import io
+import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from pskd_core.published import published_rows
+from store.models import Run
 from tests.integration.api.conftest import ON_BOTH
 from tests.integration.api.stored import Stored
 from tests.integration.api.test_conventions import problem
@@ -83,6 +87,28 @@ def test_predictions_that_are_gone_are_our_fault(service: TestClient, stored: St
     stored.finished_job(feature_dim=16)
     (row,) = service.get("/v1/leaderboard").json()["items"]
     problem(compared(service, row["id"], row["id"]), 500, "internal-error")
+
+
+def test_a_comparison_holds_few_seeds_at_once(service: TestClient, stored: Stored) -> None:
+    """Twelve seeds of 7,200 recordings in 35 classes, over 40 MB of predictions together, are compared within 20 MB."""
+    stored.dataset()
+    for width in (16, 24):
+        stored.judged_job(dict.fromkeys(range(12), stored.truth()), feature_dim=width)
+    file, names = io.BytesIO(), np.array([f"recording_{place:05}" for place in range(7200)])
+    labels, subjects = np.arange(7200) % 35, np.array(["1", "2"] * 3600)
+    logits = np.eye(35, dtype=np.float32)[labels]
+    np.savez(file, test_ids=names, test_subjects=subjects, test_labels=labels, test_logits=logits)
+    with stored.database.write() as session:
+        session.execute(update(Run).values(predictions_digest=stored.objects.put_bytes(file.getvalue())))
+    a, b = (row["id"] for row in service.get("/v1/leaderboard").json()["items"])
+    del file
+    tracemalloc.start()
+    try:
+        found = compared(service, a, b).json()
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert (found["n_test"], found["n_seeds"], found["accuracy"]["a"]) == (7200, 12, 1)
 
 
 @ON_BOTH

@@ -1,16 +1,18 @@
 """Rows paired by seed, on both databases: what may be compared, differences for a page, predictions of a row."""
 
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert, select
 
 from pskd_core.errors import NotComparable
 from pskd_core.evaluation.metrics import spread
 from store import leaderboard, pairing, runs
 from store.engine import Database
 from store.lifecycle import FailureCause
-from store.models import Configuration
+from store.models import Configuration, ConfigurationResult
 from tests.stored import add_ready_dataset, claim, counted, finish, scored, submit
 
 LOSO = {"kind": "loso"}
@@ -87,6 +89,21 @@ def test_rows_of_other_tests_have_no_difference(database: Database) -> None:
     pairing.check(rows[8], rows[12])
 
 
+def test_as_many_recordings_need_not_be_the_same(database: Database) -> None:
+    """Students with sensors of their own are never paired by equal numbers; one that reads more than another is."""
+    inputs = {8: ["accelerometer"], 9: ["gyroscope"], 10: ["gyroscope", "accelerometer"], 11: ["accelerometer"]}
+    with database.write() as session:
+        add_ready_dataset(session)
+        for dim, streams in inputs.items():
+            student = {"inputs": streams, "backbone": {"kind": "resnet1d"}}
+            submit(session, feature_dim=dim, method={"kind": "none"}, student=student)
+    _run(database, {(0, "cross_subject"): _right(3, 1)})
+    rows = _rows(database)
+    for dim, paired in ((8, {8, 10, 11}), (9, {9, 10}), (10, {8, 9, 10, 11})):
+        assert set(_differences(database, rows[dim])) == {rows[other].id for other in paired}
+    pairing.check(rows[8], rows[9])  # a comparison looks at each recording
+
+
 def test_a_page_of_differences_is_one_query(database: Database) -> None:
     """However many rows a page has, their differences cost one query more."""
     with database.write() as session:
@@ -100,6 +117,30 @@ def test_a_page_of_differences_is_one_query(database: Database) -> None:
             with counted(database) as queries:
                 assert len(pairing.differences(session, rows, rows[0])) == limit
         assert len(queries) == 1
+
+
+def test_folds_are_added_up_by_the_database(database: Database) -> None:
+    """Four thousand results, a hundred seeds of forty folds, cost less than 500 kB, and each seed counts whole."""
+    folds = [f"loso:{place}" for place in range(40)]
+    with database.write() as session:
+        add_ready_dataset(session)
+        submit(session, *folds, protocol=LOSO)
+    _run(database, {(0, fold): _right(3, 1) for fold in folds})
+    table = ConfigurationResult.__table__
+    with database.write() as session:
+        of_seed_0 = session.execute(select(table)).mappings().all()
+        copies = [{**result, "seed": seed} for seed in range(1, 100) for result in of_seed_0]
+        session.execute(insert(ConfigurationResult), copies)
+    with database.read() as session:
+        (row,) = leaderboard.rows(session).items
+        pairing.differences(session, [row], row)  # what is prepared once is not counted
+        tracemalloc.start()
+        try:
+            found = pairing.differences(session, [row], row)
+            assert tracemalloc.get_traced_memory()[1] < 500_000
+        finally:
+            tracemalloc.stop()
+    assert (found[row.id].n_seeds, found[row.id].accuracy.mean) == (100, 0)
 
 
 def test_predictions_are_those_of_whole_seeds_in_order(database: Database) -> None:

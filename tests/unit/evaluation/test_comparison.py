@@ -2,6 +2,9 @@
 
 import io
 import json
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +100,39 @@ def test_sign_test_of_many_samples_is_a_number() -> None:
     assert exact_sign_test(18_000, 18_000) == 1
     assert exact_sign_test(0, 40_000) == 0
     assert exact_sign_test(9_800, 10_200) == pytest.approx(stats.binomtest(9_800, 20_000).pvalue, rel=1e-9)
+
+
+class Looked(Mapping[int, Predictions]):
+    """Makes a seed's predictions anew when they are looked up, and counts how many are alive then."""
+
+    def __init__(self, system: Mapping[int, Predictions], made: list["weakref.ref[np.ndarray]"]) -> None:
+        self._system, self._made = system, made
+        self.looked_up: list[int] = []
+        self.most_alive = 0
+
+    def __getitem__(self, seed: int) -> Predictions:
+        alive = sum(logits() is not None for logits in self._made)
+        self.most_alive = max(self.most_alive, alive)
+        self.looked_up.append(seed)
+        fresh = replace(self._system[seed], logits=self._system[seed].logits.copy())
+        self._made.append(weakref.ref(fresh.logits))
+        return fresh
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._system)
+
+    def __len__(self) -> int:
+        return len(self._system)
+
+
+def test_seeds_are_looked_up_one_after_another() -> None:
+    """Each common seed of either system is made once, two others at most are alive then, and the result is the same."""
+    a, b = drawn_systems(skill_a=1.5, skill_b=1.0)
+    made: list[weakref.ref[np.ndarray]] = []
+    lazy_a, lazy_b = Looked(a, made), Looked(b | {9: b[0]}, made)
+    assert compare(lazy_a, lazy_b) == compare(a, b)
+    assert lazy_a.looked_up == lazy_b.looked_up == [0, 1, 2, 3, 4]
+    assert max(lazy_a.most_alive, lazy_b.most_alive) <= 2
 
 
 # --- Other subjects -----------------------------------------------------------------------------------------------
