@@ -77,14 +77,23 @@ def assert_as_if_nothing_had_happened(stack: Stack, job_id: str, unbroken: Unbro
     return run
 
 
+_OBJECTS_OF_A_CHECKPOINT = 3  # tensors, sidecar, and the list of both
+
+
 def assert_only_the_last_checkpoint_is_kept(stack: Stack, run: RunRow) -> None:
-    """Every whole object is named by a row. What a killed process was writing has another name, and is swept later."""
+    """Nothing that a row names is lost, and checkpoints do not pile up.
+
+    First comes the object, then the row that names it: an attempt that is killed in between leaves the objects of one
+    checkpoint that no row names. What it was still writing has another name, and is swept later.
+    """
     with stack.database.read() as session:
         tree = session.scalars(select(Dataset.tree_digest)).one()
     trees = [digest for digest in (tree, run.checkpoint_digest, run.bundle_digest) if digest]
     named = {file for digest in trees for file in stack.objects.list_tree(digest).values()}
     stored = {file.name for file in Path(stack.settings.object_store_url).glob("*/*") if file.name[0] != "."}
-    assert stored == {*named, *trees, run.predictions_digest}
+    expected = {*named, *trees, run.predictions_digest}
+    assert expected <= stored
+    assert len(stored - expected) <= (run.attempts - 1) * _OBJECTS_OF_A_CHECKPOINT
 
 
 def run_process(worker_pid: int) -> psutil.Process:
