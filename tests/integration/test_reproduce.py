@@ -150,6 +150,8 @@ def test_subjects_are_left_out_one_by_one(tmp_path: Path) -> None:
         (("--protocol", "cross_view"), "no protocol 'cross_view'"),
         (("--protocol", "cross_trial", "--subjects", "1"), "has subjects of its own"),
         (("--preset", "nobody"), "no preset is called 'nobody'"),
+        (("--set", "validation.kind=inner_loso"), "validation cannot be set"),
+        (("--set", "test=none"), "test cannot be set"),
     ],
 )
 def test_what_cannot_be_run_is_refused(
