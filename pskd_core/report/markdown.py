@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from pskd_core.evaluation.metrics import Spread
-from pskd_core.report.document import Against, Report, ReportRow
+from pskd_core.report.document import Against, Environment, Report, ReportRow
 
 LAYOUTS = {"utd_mhad": "UTD-MHAD", "berkeley_mhad": "Berkeley-MHAD", "mmact": "MMAct", "synthetic": "synthetic data"}
 # File stems of the plots, and what each shows.
@@ -23,6 +23,7 @@ def as_markdown(report: Report) -> str:
     blocks = [
         f"# {report.title}, {where(report)}",
         _standing(report),
+        *_mixture(report),
         _table(_COLUMNS, [_cells(report, row) for row in report.rows]),
         _READING.format(reference=report.reference_row.name),
         "## What the figures say",
@@ -190,6 +191,14 @@ def _standing(report: Report) -> str:
     )
 
 
+def _mixture(report: Report) -> Iterator[str]:
+    if len(report.environments) > 1:
+        yield (
+            f"**Warning:** these runs were made by {len(report.environments)} different sets of versions or machines, "
+            "which are listed at the end. Differences between rows may come from that."
+        )
+
+
 def _teachers(report: Report) -> Iterator[str]:
     if report.teachers:
         yield f"## Teachers of {report.reference_row.name}"
@@ -207,13 +216,19 @@ def _classes(report: Report) -> Iterator[list[str]]:
 
 
 def _provenance(report: Report) -> Iterator[str]:
-    machine = ", ".join(f"{name} {value}" for name, value in report.environment.items())
+    alone = f"{_versions(report.environments[0])}. " if len(report.environments) == 1 else ""
     yield (
-        f"Dataset content `{report.digest}`. {machine}. All runs together took {_lasting(report.took_s)}. "
+        f"Dataset content `{report.digest}`. {alone}All runs together took {_lasting(report.took_s)}. "
         "`report.json` holds every row's whole spec."
     )
+    if not alone:
+        yield "\n".join(f"- {_versions(each)}: {', '.join(each.rows)}" for each in report.environments)
     spec = yaml.safe_dump(report.specs[report.reference], sort_keys=False, allow_unicode=True)
     yield f"<details><summary>Spec of {report.reference_row.name}</summary>\n\n```yaml\n{spec}```\n\n</details>"
+
+
+def _versions(environment: Environment) -> str:
+    return ", ".join(f"{name} {value}" for name, value in environment.versions.items()) or "versions not recorded"
 
 
 def mean_and_sd(figure: Spread) -> str:

@@ -28,7 +28,8 @@ IDS = tuple(f"a{number}" for number in range(12))
 LABELS = np.arange(12) % 3
 SUBJECTS = ("2",) * 6 + ("4",) * 6
 CLASSES = ("wave", "clap", "knock")
-SETTING = Setting("utd", "utd_mhad", "d" * 64, "demo", CLASSES, {"python": "3.11", "torch": "2.13"})
+SETTING = Setting("utd", "utd_mhad", "d" * 64, "demo", CLASSES)
+HERE = {"python": "3.11", "torch": "2.13"}
 
 
 def predictions(wrong: Collection[int]) -> Predictions:
@@ -47,6 +48,7 @@ def run(seed: int, wrong: Collection[int], *, teacher_wrong: Collection[int] = (
         teachers=teachers,
         parameters=1000,
         macs=5000,
+        environment=HERE,
     )
     return RunResult(outcome, own, (1.0 - 0.1 * seed, 0.5 - 0.1 * seed), took_s=60.0)
 
@@ -148,6 +150,22 @@ def test_no_reference_no_report() -> None:
     """Without figures to compare with, the reason is told."""
     with pytest.raises(DataError, match="ACS, with which every row is compared, has no figures: out of paper"):
         report_of(RowResult(ACS, problem="out of paper"), RESULTS[2])
+
+
+def test_a_mixture_of_versions_is_told_at_the_top() -> None:
+    """All environments are listed with their rows, those without a record too; the warning stands above the table."""
+    elsewhere = replace(RESULTS[1].runs[0], outcome=RESULTS[1].runs[0].outcome.model_copy(update={"environment": {}}))
+    mixed = replace(RESULTS[1], runs=(elsewhere, *RESULTS[1].runs[1:]))
+    found = report_of(REFERENCE, mixed)
+    assert [(each.versions, each.rows) for each in found.environments] == [
+        (HERE, ("ACS", "SP [73]")),
+        ({}, ("SP [73]",)),
+    ]
+    text = as_markdown(found)
+    assert text.index("**Warning:** these runs were made by 2 different sets") < text.index("| row |")
+    assert "- python 3.11, torch 2.13: ACS, SP" in text
+    assert "- versions not recorded: SP" in text
+    assert "Warning" not in as_markdown(report_of(*RESULTS))
 
 
 @pytest.mark.parametrize(
