@@ -56,7 +56,7 @@ def protocol_text(spec: JobSpec, folds: Iterable[str]) -> str:
     """The protocol in words."""
     match spec.protocol:
         case NamedProtocol(name=name):
-            return f"`{name}`"
+            return name
         case LeaveOneSubjectOut():
             return f"leave-one-subject-out over {', '.join(fold.rpartition(':')[2] for fold in folds)}"
         case explicit:
