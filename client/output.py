@@ -2,20 +2,22 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from client.answers import Dataset, DatasetSummary, Finding, JobSummary, Model, Run
 from client.errors import Refused
 from client.leaderboard import Difference, LeaderboardRow, OverSubjects, PublishedRow, Statistic
+from pskd_core.printable import printable
 
 A = TypeVar("A", bound=BaseModel)
 # Column titles, and what stands below each; numbers are aligned right.
@@ -35,16 +37,26 @@ _STYLES = {
 }  # fmt: skip
 
 
+class Terminal(Console):
+    """A console on which no text steers the terminal: colours and cursor are this program's alone, never a name's."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """All that is printed passes here, bars and tables too; line breaks stay."""
+        for segment in super().render(renderable, options):
+            shown = "\n".join(map(printable, segment.text.split("\n")))
+            yield segment if segment.control else Segment(shown, segment.style)
+
+
 @cache
 def stdout() -> Console:
     """The one console of results, so that lines appear above its bars; off a terminal a line is as long as it is."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Terminal(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 @cache
 def stderr() -> Console:
     """The one console of messages."""
-    return Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+    return Terminal(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
 def print_json(answer: BaseModel) -> None:
@@ -75,6 +87,7 @@ def print_table(rows: Sequence[Sequence[str]], titles: Sequence[str], *, empty: 
     if not rows:
         stderr().print(empty)
         return
+    rows = [list(map(printable, row)) for row in rows]  # a line break would begin a row that is none
     console, table = stdout(), _table(rows, titles)
     if console.is_terminal and _narrowest(console, table) <= console.width:
         console.print(table)
@@ -284,7 +297,10 @@ MODELS: Columns[Model] = {
 
 
 def _write_json(value: Any, *, indent: int | None) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    # What JSON itself lets through may steer a terminal as well; escaped it is the same document.
+    escaped = (each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+    sys.stdout.write("".join(escaped) + "\n")
     sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -72,14 +72,12 @@ def reproduce_on(service: Client, dataset: Dataset, asked: Request, console: Con
             else _result(service, RowResult(row, plans[row.key].spec, plans[row.key].folds), ended[row.key])
             for row in chosen.rows
         ]
-        first = _first_report(service, ended[chosen.reference])
         setting = Setting(
             dataset=dataset.name,
             layout=layout,
             digest=dataset.digest or "",
             preset=preset,
-            classes=tuple(first["classes"]),
-            environment=first.get("environment", {}),
+            classes=_classes(service, ended[chosen.reference]),
         )
         return build_report(chosen, setting, results)
 
@@ -143,15 +141,19 @@ def _submit(service: Client, chosen: Experiment, plans: Mapping[str, _Planned]) 
 
 def find_or_submit(service: Client, spec: JobSpec) -> Job:
     """The job of this spec that an earlier command has submitted, else a new one; what has failed goes on."""
-    content, attempt = spec.model_dump_json(), 0
+    attempt = 0
     while True:
-        key = hashlib.sha256(f"reproduce\n{attempt}\n{content}".encode()).hexdigest()
-        job = service.job(service.submit(spec, key=key).id)
+        job = service.job(service.submit(spec, key=key_of(spec, attempt, release=version("pskd"))).id)
         if job.state == "failed":
             return service.retry(job.id)
         if job.state != "cancelled":
             return job
         attempt += 1
+
+
+def key_of(spec: JobSpec, attempt: int, *, release: str) -> str:
+    """The idempotency key; figures of another version of this package are not taken for those of this one."""
+    return hashlib.sha256(f"reproduce\n{release}\n{attempt}\n{spec.model_dump_json()}".encode()).hexdigest()
 
 
 def _wait(service: Client, jobs: Mapping[str, Job], console: Console) -> dict[str, JobSummary]:
@@ -194,11 +196,11 @@ def _result(service: Client, row: RowResult, job: JobSummary) -> RowResult:
     return RowResult(row.row, row.spec, row.folds, runs, problem)
 
 
-def _first_report(service: Client, job: JobSummary) -> dict[str, Any]:
-    """What any finished run of a job measured; the names of classes and the machine are the same in all."""
+def _classes(service: Client, job: JobSummary) -> tuple[str, ...]:
+    """As any finished run of a job names them."""
     for run in service.runs(job.id):
         if run.state == "succeeded":
-            return service.report(run.id).report
+            return tuple(service.report(run.id).report["classes"])
     raise DataError(f"{job.name}, with which every row is compared, has no figures: {job.detail or job.state}")
 
 

@@ -17,6 +17,7 @@ from pskd_core.published import PublishedRow, published_rows
 
 ExperimentName = Literal["headline", "table4", "figure5", "ablation", "baselines"]
 Fields = dict[str, JsonValue]
+_FIXED = frozenset({"validation", "test"})  # with either, a run may have no test figures
 
 
 class Row(Frozen):
@@ -92,7 +93,7 @@ def row_specs(
         settings: `PATH=VALUE` for all rows, `ROW:PATH=VALUE` for one; the last one wins.
 
     Raises:
-        SpecError: a setting names no row or makes a row's spec wrong.
+        SpecError: a setting names no row, makes a row's spec wrong, or would keep the test part shut.
     """
     laid = [_setting(chosen, text) for text in settings]
     specs = {}
@@ -130,9 +131,14 @@ def parse_setting(text: str) -> dict[str, Any]:
 
 def _setting(chosen: Experiment, text: str) -> tuple[str | None, dict[str, Any]]:
     row, colon, rest = text.partition(":")
-    if not colon or "=" in row:  # a colon may stand in a value
-        return None, parse_setting(text)
-    return chosen.row(row).key, parse_setting(rest)
+    everywhere = not colon or "=" in row  # a colon may stand in a value
+    key, setting = (None, parse_setting(text)) if everywhere else (chosen.row(row).key, parse_setting(rest))
+    if field := next(iter(_FIXED & setting.keys()), None):
+        raise SpecError(
+            f"--set {text}: {field} cannot be set, since a report is made of test figures; --protocol inner_loso "
+            "leaves out one training subject after another"
+        )
+    return key, setting
 
 
 def parse_seeds(text: str) -> list[int]:

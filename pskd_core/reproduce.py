@@ -60,8 +60,17 @@ class _Task:
         return len(epoch_plan(self.spec.method, epochs=self.spec.epochs))
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Versions and machine as they are now."""
+        return environment(pick_device(self.spec))
+
+    @property
     def ended(self) -> bool:
-        return (self.folder / OUTCOME).exists() or (self.folder / FAILURE).exists()
+        """Whether it has finished, or has failed as it would again: another version may mend a failure."""
+        failed = self.folder / FAILURE
+        return (self.folder / OUTCOME).exists() or (
+            failed.exists() and json.loads(failed.read_text(encoding="utf-8")).get("environment") == self.environment
+        )
 
 
 _Ticks: TypeAlias = "Queue[tuple[str, str, int]]"  # what happened, to which run, epochs done
@@ -112,14 +121,12 @@ def reproduce(
         names = {row.key: row.name for row in chosen.rows}
         _execute(list(_units(plans, names, out)), dataset, teachers, jobs=jobs, console=console)
     results = [_result(row, plans.get(row.key), problems.get(row.key, ""), out) for row in chosen.rows]
-    device = pick_device(specs[chosen.reference])
     setting = Setting(
         dataset=dataset.info.name,
         layout=dataset.info.layout,
         digest=dataset.digest,
         preset=preset,
         classes=dataset.info.classes,
-        environment=environment(device),
     )
     return build_report(chosen, setting, results)
 
@@ -257,6 +264,8 @@ def _work(unit: _Unit) -> None:
     for task in unit:
         if task.ended:
             continue
+        if (task.folder / FAILURE).exists():  # elsewhere: nothing of that attempt is gone on from
+            shutil.rmtree(task.folder)
         try:
             run_in_folder(
                 _child.dataset,
@@ -271,7 +280,7 @@ def _work(unit: _Unit) -> None:
         except _Stopped:
             return
         except NonFiniteLossError as failure:
-            write_json(task.folder / FAILURE, {"detail": str(failure)})
+            write_json(task.folder / FAILURE, {"detail": str(failure), "environment": task.environment})
             _child.ticks.put(("end", task.label, task.epochs))
 
 

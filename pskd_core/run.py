@@ -68,6 +68,7 @@ class RunOutcome(Frozen):
     )
     parameters: int
     macs: int
+    environment: dict[str, str] = Field(default={}, description="versions and machine; empty: not recorded")
 
 
 class Run:
@@ -193,6 +194,7 @@ class Run:
             },
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
+            environment=environment(self.device),
         )
 
     def save_predictions(self, file: Path) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError
-from pskd_core.run import Run, RunOutcome, environment, teachers_key
+from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
 from store import answers, runs
 from store.engine import Database
@@ -177,12 +177,10 @@ class Execution:
         exported = run.export(bundle) is not None
         self.link.beat()
         finish = Finish(
-            result=outcome.model_dump(mode="json", exclude={**_SMALL, "teachers": {"__all__": _SMALL}}),
-            report={
-                "classes": run.dataset.info.classes,
-                "environment": environment(run.device),
-                **outcome.model_dump(mode="json"),
-            },
+            result=outcome.model_dump(
+                mode="json", exclude={**_SMALL, "teachers": {"__all__": _SMALL}, "environment": True}
+            ),
+            report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
             predictions_digest=self.objects.put_file(predictions),
             bundle_digest=self.objects.put_tree(bundle) if exported else None,

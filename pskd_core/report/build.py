@@ -10,7 +10,7 @@ from pskd_core.errors import DataError, NotComparable
 from pskd_core.evaluation.comparison import Predictions, compare, pool
 from pskd_core.evaluation.metrics import FoldResult, PartSummary, Scores, class_scores, summarise_part
 from pskd_core.experiments import Experiment
-from pskd_core.report.document import Against, Report, ReportRow, TeacherRow
+from pskd_core.report.document import Against, Environment, Report, ReportRow, TeacherRow
 from pskd_core.report.results import RowResult, RunResult, Setting
 
 
@@ -42,7 +42,7 @@ def build_report(chosen: Experiment, setting: Setting, results: Sequence[RowResu
         confusion=tuple(map(tuple, confusion.tolist())),
         per_class=class_scores(confusion),
         specs={each.row.key: each.spec.model_dump(mode="json") for each in results if each.spec is not None},
-        environment=setting.environment,
+        environments=_environments(results),
         took_s=math.fsum(run.took_s for run in _once(results)),
     )
 
@@ -56,7 +56,7 @@ def protocol_text(spec: JobSpec, folds: Iterable[str]) -> str:
     """The protocol in words."""
     match spec.protocol:
         case NamedProtocol(name=name):
-            return f"`{name}`"
+            return name
         case LeaveOneSubjectOut():
             return f"leave-one-subject-out over {', '.join(fold.rpartition(':')[2] for fold in folds)}"
         case explicit:
@@ -144,6 +144,14 @@ def _teachers(reference: RowResult) -> tuple[TeacherRow, ...]:
         if name in reference.runs[0].outcome.teachers
     }
     return tuple(TeacherRow(name=name, summary=summary) for name, summary in summaries.items() if summary is not None)
+
+
+def _environments(results: Iterable[RowResult]) -> tuple[Environment, ...]:
+    rows: dict[tuple[tuple[str, str], ...], dict[str, None]] = {}  # names in order, each once
+    for result in results:
+        for run in result.runs:
+            rows.setdefault(tuple(sorted(run.outcome.environment.items())), {})[result.row.name] = None
+    return tuple(Environment(versions=dict(versions), rows=tuple(names)) for versions, names in rows.items())
 
 
 def _once(results: Iterable[RowResult]) -> list[RunResult]:

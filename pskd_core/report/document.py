@@ -43,6 +43,13 @@ class TeacherRow(Frozen):
     summary: PartSummary
 
 
+class Environment(Frozen):
+    """Where runs were made."""
+
+    versions: dict[str, str] = Field(description="and the machine; empty: not recorded")
+    rows: tuple[str, ...] = Field(description="names of the rows of which a run was made there")
+
+
 class Report(Frozen):
     """Everything that was found, and how."""
 
@@ -62,7 +69,7 @@ class Report(Frozen):
     confusion: Confusion = Field(description="of the reference, added up over folds and seeds")
     per_class: tuple[ClassScores, ...] = Field(description="of the reference, from that matrix")
     specs: dict[str, JsonValue] = Field(description="by row")
-    environment: dict[str, str]
+    environments: tuple[Environment, ...] = Field(description="more than one: differences may come from them")
     took_s: float = Field(description="of all runs, added up")
 
     @property

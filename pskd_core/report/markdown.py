@@ -1,11 +1,13 @@
 """A report as Markdown: the table, what follows from its figures and nothing else, and what was run."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
 from pskd_core.evaluation.metrics import Spread
-from pskd_core.report.document import Against, Report, ReportRow
+from pskd_core.printable import printable
+from pskd_core.report.document import Against, Environment, Report, ReportRow
 
 LAYOUTS = {"utd_mhad": "UTD-MHAD", "berkeley_mhad": "Berkeley-MHAD", "mmact": "MMAct", "synthetic": "synthetic data"}
 # File stems of the plots, and what each shows.
@@ -16,17 +18,20 @@ PLOTS = {
     "subjects": "accuracy on each test subject",
 }
 _DASH = "–"
+# What begins code, HTML, an entity, a link or a cell, and what would escape our escapes.
+_MARKUP = re.compile(r"[\\`<&\[|]")
 
 
 def as_markdown(report: Report) -> str:
     """The whole document."""
     blocks = [
-        f"# {report.title}, {where(report)}",
+        f"# {report.title}, {_plain(where(report))}",
         _standing(report),
+        *_mixture(report),
         _table(_COLUMNS, [_cells(report, row) for row in report.rows]),
         _READING.format(reference=report.reference_row.name),
         "## What the figures say",
-        "\n".join(f"- {sentence}" for sentence in sentences(report)),
+        "\n".join(f"- {_plain(sentence)}" for sentence in sentences(report)),
         *(_teachers(report)),
         *(f"![{text}]({stem}.png)" for stem, text in PLOTS.items()),
         f"## Classes, {report.reference_row.name}",
@@ -98,7 +103,7 @@ def _published(row: ReportRow) -> str:
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
 
 
 # --- Sentences ----------------------------------------------------------------------------------------------------
@@ -185,9 +190,17 @@ def _standing(report: Report) -> str:
     assert summary is not None
     seeds = ", ".join(map(str, report.seeds))
     return (
-        f"{development}Dataset `{report.dataset}`, protocol {report.protocol}, N {summary.n}, seeds {seeds}, "
-        f"preset `{report.preset}`."
+        f"{development}Dataset {_plain(report.dataset)}, protocol {_plain(report.protocol)}, N {summary.n}, "
+        f"seeds {seeds}, preset `{report.preset}`."
     )
+
+
+def _mixture(report: Report) -> Iterator[str]:
+    if len(report.environments) > 1:
+        yield (
+            f"**Warning:** these runs were made by {len(report.environments)} different sets of versions or machines, "
+            "which are listed at the end. Differences between rows may come from that."
+        )
 
 
 def _teachers(report: Report) -> Iterator[str]:
@@ -207,13 +220,29 @@ def _classes(report: Report) -> Iterator[list[str]]:
 
 
 def _provenance(report: Report) -> Iterator[str]:
-    machine = ", ".join(f"{name} {value}" for name, value in report.environment.items())
+    alone = f"{_plain(_versions(report.environments[0]))}. " if len(report.environments) == 1 else ""
     yield (
-        f"Dataset content `{report.digest}`. {machine}. All runs together took {_lasting(report.took_s)}. "
+        f"Dataset content `{report.digest}`. {alone}All runs together took {_lasting(report.took_s)}. "
         "`report.json` holds every row's whole spec."
     )
+    if not alone:
+        yield "\n".join(f"- {_plain(_versions(each))}: {_plain(', '.join(each.rows))}" for each in report.environments)
     spec = yaml.safe_dump(report.specs[report.reference], sort_keys=False, allow_unicode=True)
-    yield f"<details><summary>Spec of {report.reference_row.name}</summary>\n\n```yaml\n{spec}```\n\n</details>"
+    fence = "```"
+    while fence in spec:  # in a subject's name
+        fence += "`"
+    yield (
+        f"<details><summary>Spec of {report.reference_row.name}</summary>\n\n{fence}yaml\n{spec}{fence}\n\n</details>"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line: names of classes, subjects and datasets are a stranger's."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
+
+
+def _versions(environment: Environment) -> str:
+    return ", ".join(f"{name} {value}" for name, value in environment.versions.items()) or "versions not recorded"
 
 
 def mean_and_sd(figure: Spread) -> str:

@@ -31,6 +31,7 @@ class Outcome(_Read):
     teachers: dict[str, TeacherOutcome]
     parameters: int
     macs: int
+    environment: dict[str, str] = {}  # versions and machine; empty: not recorded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,4 +69,3 @@ class Setting:
     digest: str
     preset: str
     classes: tuple[str, ...]
-    environment: dict[str, str]  # versions and machine

@@ -20,7 +20,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 def _write_plots(report: Report, folder: Path) -> None:
     measured = [row for row in report.rows if row.summary is not None]
-    about = f"{where(report)}, {report.protocol.replace('`', '')}"
+    about = f"{where(report)}, {report.protocol}"
     if report.development:
         about += "\ndevelopment estimates"
     reference = report.reference_row.name

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from client.api import Client
 from client.cli import app
-from client.reproduce import find_or_submit
+from client.reproduce import find_or_submit, key_of
 from pskd_core.config import parse_spec
 from pskd_core.experiments import Experiment, experiment, row_specs
 from pskd_core.report.document import Report
@@ -81,6 +82,17 @@ def test_a_cancelled_job_is_submitted_anew(service: Client, dataset_id: str) -> 
     assert second.id != first.id
     assert find_or_submit(service, spec).id == second.id
     service.cancel(second.id)
+
+
+def test_jobs_of_another_version_are_not_found(service: Client, dataset_id: str) -> None:
+    """What another version of the package has submitted stays its own; this one's job is found under its version."""
+    spec = parse_spec({"preset": "demo", "name": "versions", "dataset": dataset_id, "training": {"epochs": 500}})
+    old = service.submit(spec, key=key_of(spec, 0, release="0.0.1"))
+    found = find_or_submit(service, spec)
+    assert found.id != old.id
+    assert service.submit(spec, key=key_of(spec, 0, release=version("pskd"))).id == found.id
+    for job in (old, found):
+        service.cancel(job.id)
 
 
 def test_wrong_wishes_are_refused(pskd: Pskd) -> None:

@@ -1,6 +1,7 @@
 """Experiments on this machine, through real processes: run, shared, resumed after a kill, refused."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from pskd_core.__main__ import main
 from pskd_core.experiments import ExperimentName
+from pskd_core.folder import write_json
 from pskd_core.report.document import Report
 from tests.e2e.processes import alive, descendants, eventually
 
@@ -134,6 +136,28 @@ def test_a_row_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     assert [row.key for row in rows.values() if row.against] == ["progressive_2", "progressive_3", "none"]
 
 
+def test_versions_do_not_mix_unseen(tmp_path: Path) -> None:
+    """A failure is final under its own version and begins anew under another; the report lists each run's version."""
+    assert main(command("headline", tmp_path)) == 0
+    hashes = {row.key: (row.configuration_hash or "")[:16] for row in read(tmp_path, "headline").rows}
+    (reference,), (none,) = ((tmp_path / "runs" / hashes[key]).iterdir() for key in ("distilled", "none"))
+    outcome = json.loads((reference / "outcome.json").read_text(encoding="utf-8"))
+    here = outcome["environment"]
+    write_json(reference / "outcome.json", {**outcome, "environment": {**here, "pskd": "0.0.1"}})
+    (none / "outcome.json").unlink()
+    write_json(none / "failure.json", {"detail": "is nan", "environment": here})
+    assert main(command("headline", tmp_path)) == 0
+    assert read(tmp_path, "headline").rows[1].problem == "is nan"
+    (none / "epochs.jsonl").write_text("another version's", encoding="utf-8")
+    write_json(none / "failure.json", {"detail": "is nan", "environment": {**here, "pskd": "0.0.1"}})
+    assert main(command("headline", tmp_path)) == 0
+    report = read(tmp_path, "headline")
+    assert report.rows[1].problem == ""
+    assert report.rows[1].summary is not None
+    found = [(each.versions, each.rows) for each in report.environments]
+    assert found == [({**here, "pskd": "0.0.1"}, ("PSKD",)), (here, ("none", "Random forest"))]
+
+
 def test_subjects_are_left_out_one_by_one(tmp_path: Path) -> None:
     """`--subjects` runs on these alone, pools their folds, and the report says what its figures are."""
     assert main(command("headline", tmp_path, "--subjects", "1,3", "--set", "training.batch_size=8")) == 0
@@ -150,6 +174,8 @@ def test_subjects_are_left_out_one_by_one(tmp_path: Path) -> None:
         (("--protocol", "cross_view"), "no protocol 'cross_view'"),
         (("--protocol", "cross_trial", "--subjects", "1"), "has subjects of its own"),
         (("--preset", "nobody"), "no preset is called 'nobody'"),
+        (("--set", "validation.kind=inner_loso"), "validation cannot be set"),
+        (("--set", "test=none"), "test cannot be set"),
     ],
 )
 def test_what_cannot_be_run_is_refused(

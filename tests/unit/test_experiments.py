@@ -127,10 +127,13 @@ def test_settings_reach_all_rows_or_one() -> None:
         ("training.epochs", "write path=value"),
         ("sp:method.loss.beta=1", "row sp: /method/loss/beta"),
         ("training.epochs={", "not YAML"),
+        ("validation.kind=inner_loso", "validation.kind=inner_loso: validation cannot be set.*--protocol inner_loso"),
+        ("test=none", "test cannot be set"),
+        ("sp:validation={kind: trials, fraction: 0.2}", "validation cannot be set"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, told: str) -> None:
-    """The message holds the row and the field."""
+    """The message holds the row and the field, also of settings that would leave every run without test figures."""
     with pytest.raises(SpecError, match=told):
         specs_of("table4", "utd_mhad", setting)
 

@@ -28,7 +28,8 @@ IDS = tuple(f"a{number}" for number in range(12))
 LABELS = np.arange(12) % 3
 SUBJECTS = ("2",) * 6 + ("4",) * 6
 CLASSES = ("wave", "clap", "knock")
-SETTING = Setting("utd", "utd_mhad", "d" * 64, "demo", CLASSES, {"python": "3.11", "torch": "2.13"})
+SETTING = Setting("utd", "utd_mhad", "d" * 64, "demo", CLASSES)
+HERE = {"python": "3.11", "torch": "2.13"}
 
 
 def predictions(wrong: Collection[int]) -> Predictions:
@@ -47,6 +48,7 @@ def run(seed: int, wrong: Collection[int], *, teacher_wrong: Collection[int] = (
         teachers=teachers,
         parameters=1000,
         macs=5000,
+        environment=HERE,
     )
     return RunResult(outcome, own, (1.0 - 0.1 * seed, 0.5 - 0.1 * seed), took_s=60.0)
 
@@ -101,6 +103,36 @@ def test_the_report_is_the_one_in_git() -> None:
     assert as_markdown(report_of(*RESULTS)) == GOLDEN.read_text(encoding="utf-8")
 
 
+STRANGE = "<img>`x`|[y](z)&lt;\\<b>\n# h\x1b[31m"
+SHOWN = r"\<img>\`x\`\|\[y](z)\&lt;\\\<b>�# h�\[31m"
+
+
+def test_names_of_strangers_are_text_and_no_markup() -> None:
+    """HTML, links, cells, code and control characters in the names of a dataset, class or subject are only shown."""
+    found = report_of(REFERENCE, RowResult(GYRO, problem=STRANGE))
+    classes = (STRANGE, *CLASSES[1:])
+    spec = {"protocol": {"kind": "loso", "subjects": ["2\n```\n<img>"]}}
+    strange = {
+        "layout": "manifest",
+        "dataset": STRANGE,
+        "protocol": STRANGE,
+        "classes": classes,
+        "specs": {"acs": spec},
+    }
+    text = as_markdown(found.model_copy(update=strange))
+    assert f"# Table 4: losses, {SHOWN}" in text
+    assert f"Dataset {SHOWN}, protocol {SHOWN}, N 12" in text
+    assert f"| {SHOWN} | 90.0 |" in text
+    assert f"– |  | {SHOWN} |" in text
+    assert f"has no figures: {SHOWN}." in text
+    assert STRANGE not in text
+    # Nothing but the longer fence ends the code, so the name's own backticks and HTML stay inside.
+    _before, spec_of_reference, after = text.split("````")
+    assert "\n    ```\n" in spec_of_reference
+    assert "<img>" in spec_of_reference
+    assert after == "\n\n</details>\n"
+
+
 def test_differences_are_paired_by_seed_and_by_sample() -> None:
     """By hand: SP has one of twelve less in each of three seeds, so mean −1/12 with no spread at all."""
     _, sp, none, *_ = report_of(*RESULTS).rows
@@ -150,11 +182,27 @@ def test_no_reference_no_report() -> None:
         report_of(RowResult(ACS, problem="out of paper"), RESULTS[2])
 
 
+def test_a_mixture_of_versions_is_told_at_the_top() -> None:
+    """All environments are listed with their rows, those without a record too; the warning stands above the table."""
+    elsewhere = replace(RESULTS[1].runs[0], outcome=RESULTS[1].runs[0].outcome.model_copy(update={"environment": {}}))
+    mixed = replace(RESULTS[1], runs=(elsewhere, *RESULTS[1].runs[1:]))
+    found = report_of(REFERENCE, mixed)
+    assert [(each.versions, each.rows) for each in found.environments] == [
+        (HERE, ("ACS", "SP [73]")),
+        ({}, ("SP [73]",)),
+    ]
+    text = as_markdown(found)
+    assert text.index("**Warning:** these runs were made by 2 different sets") < text.index("| row |")
+    assert "- python 3.11, torch 2.13: ACS, SP" in text
+    assert "- versions not recorded: SP" in text
+    assert "Warning" not in as_markdown(report_of(*RESULTS))
+
+
 @pytest.mark.parametrize(
     ("protocol", "folds", "text", "development"),
     [
-        ({"kind": "named", "name": "cross_subject"}, ["all"], "`cross_subject`", False),
-        ({"kind": "named", "name": "cross_trial"}, ["all"], "`cross_trial`", True),
+        ({"kind": "named", "name": "cross_subject"}, ["all"], "cross_subject", False),
+        ({"kind": "named", "name": "cross_trial"}, ["all"], "cross_trial", True),
         ({"kind": "loso"}, ["loso:1", "loso:3"], "leave-one-subject-out over 1, 3", True),
         ({"kind": "subjects", "train": [1], "test": [2]}, ["all"], "trained on subjects 1, tested on 2", True),
     ],

@@ -1,11 +1,27 @@
 """How results are written."""
 
+import json
+import re
+
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
+from client.answers import SplitSizes
 from client.errors import Busy, Conflicting, Invalid, NotAllowed, NotFound, Refused, ServiceFault, TooLarge, refusal
 from client.leaderboard import Statistic
-from client.output import aligned, lasting, mean_and_sd, per_cent, print_table, report_error
+from client.output import (
+    Terminal,
+    aligned,
+    lasting,
+    mean_and_sd,
+    per_cent,
+    print_json,
+    print_table,
+    report_error,
+    stderr,
+    stdout,
+)
 
 
 def test_columns_stand_below_each_other() -> None:
@@ -67,6 +83,44 @@ def test_a_narrow_terminal_breaks_no_word(
     assert ("─" in shown) == ruled
     assert "0123456789" in shown
     assert "cross_subject" in shown
+
+
+# Clears the screen in two ways, turns the direction of writing, fakes a row, rings.
+STRANGE = "a\x1b[2Jb\x9b2Jc\u202ed\ne\x07"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_name_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool
+) -> None:
+    """Lines, tables and bars show a sign in the place of what is not printable, and a row stays one row."""
+    screen = Terminal(force_terminal=terminal, width=60, no_color=True, soft_wrap=not terminal)
+    monkeypatch.setattr("client.output.stdout", lambda: screen)
+    print_table([[STRANGE, "1"], ["plain", "2"]], ["name", "N"])
+    shown = capsys.readouterr().out
+    assert "a�[2Jb�2Jc�d�e�" in shown
+    rows = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert len(rows) == (4 if terminal else 3)
+    screen.print(STRANGE, markup=False)
+    with Progress(console=screen) as bars:
+        bars.add_task(STRANGE, total=1)
+    shown = re.sub(r"\x1b\[(\?25[lh]|1A|2K|[01]?m|1;\d+m)", "", capsys.readouterr().out)  # what bars themselves need
+    assert "a�[2Jb�2Jc�d\n" in shown
+    assert not {"\x1b", "\x9b", "\u202e", "\x07"} & set(shown)
+
+
+def test_the_consoles_of_commands_are_such_screens() -> None:
+    """Results and messages both pass through one."""
+    assert isinstance(stdout(), Terminal)
+    assert isinstance(stderr(), Terminal)
+
+
+def test_json_escapes_what_steers_and_keeps_the_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """The document holds the very name, and its bytes only what is printable."""
+    print_json(SplitSizes(train=1, test=1, missing=(STRANGE,)))
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["missing"] == [STRANGE]
+    assert all(line.isprintable() for line in shown.splitlines())
 
 
 def test_faults_are_listed_with_their_pointers(capsys: pytest.CaptureFixture[str]) -> None:
