@@ -20,6 +20,8 @@ from pskd_core.seed import generator
 PRESETS = "presets/sweeps"
 # Each is a job that is written in one transaction, and a row of one answer.
 MOST_TRIALS = 256
+# So many are written in less than ten seconds, while SQLite lets nobody else write and leases of 30 s go on.
+MOST_RUNS = 10_000
 
 Point = Mapping[str, JsonValue]  # a value for each path of the space
 
@@ -191,8 +193,25 @@ def _check(sweep: Sweep) -> None:
             "or `tpe`",
             pointer="/search",
         )
+    check_runs(sweep, folds=1)
     for number, point in enumerate(first_points(sweep), start=1):
         trial_spec(sweep, number, point)
+
+
+def check_runs(sweep: Sweep, *, folds: int) -> int:
+    """How many runs all trials have, with so many folds each.
+
+    Raises:
+        SpecError: more than a sweep may have.
+    """
+    seeds = len(sweep.base.seeds)
+    if (runs := sweep.trials * seeds * folds) > MOST_RUNS:
+        raise SpecError(
+            f"{sweep.trials} trials with {seeds} seeds and {folds} folds are {runs} runs, and a sweep may have "
+            f"{MOST_RUNS}; take fewer trials, or fewer seeds, or a validation part with fewer folds",
+            pointer="/search",
+        )
+    return runs
 
 
 def first_points(sweep: Sweep) -> Sequence[Point]:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
-from pskd_core.data.splits import plan_folds
+from pskd_core.data.plans import FoldsOf, planner
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import DataError, SpecError
 from store import datasets, jobs
@@ -41,7 +42,7 @@ def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, de
     label = claimed.source.get("filename", "the upload") if claimed.upload_digest is not None else None
     report = import_dataset(_source(objects, claimed), destination, label=label)
     tree = objects.put_tree(destination)
-    dataset = Dataset.open(destination)
+    folds_of = _planned(database, claimed, Dataset.open(destination))
     with database.write() as session:
         row = datasets.finish_import(
             session,
@@ -51,7 +52,18 @@ def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, de
             tree_digest=tree,
         )
         for job in jobs.waiting(session, row.id):
-            _start(session, job, dataset)
+            _start(session, job, folds_of)
+
+
+def _planned(database: Database, claimed: ClaimedImport, dataset: Dataset) -> FoldsOf:
+    """A planner that knows what waits by now, so that no transaction waits for that."""
+    folds_of = planner(dataset.info, dataset.recordings)
+    with database.read() as session:
+        waiting = jobs.waiting(session, claimed.dataset_id)
+    for job in waiting:
+        with suppress(SpecError, DataError):  # raised again where the job fails with it
+            folds_of(JobSpec.model_validate(job.spec))
+    return folds_of
 
 
 def _source(objects: ObjectStore, claimed: ClaimedImport) -> Path | SyntheticSource:
@@ -62,10 +74,10 @@ def _source(objects: ObjectStore, claimed: ClaimedImport) -> Path | SyntheticSou
     return SyntheticSource.model_validate(claimed.source)
 
 
-def _start(session: Session, job: Job, dataset: Dataset) -> None:
+def _start(session: Session, job: Job, folds_of: FoldsOf) -> None:
     """Fan a job out that waited for its dataset, or say why the dataset cannot serve it."""
     try:
-        folds = plan_folds(JobSpec.model_validate(job.spec), dataset.info, dataset.recordings)
+        folds = folds_of(JobSpec.model_validate(job.spec))
     except (SpecError, DataError) as unfit:
         cause = FailureCause.USER_ERROR if isinstance(unfit, SpecError) else FailureCause.DATA
         jobs.fail(session, job, cause=cause, detail=str(unfit))

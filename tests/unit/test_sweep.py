@@ -135,6 +135,8 @@ def test_proposals_are_checked_at_their_ends() -> None:
         ({"search": {"kind": "tpe", "trials": 0}}, "/search/trials", "greater"),
         ({"search": {"kind": "anneal"}}, "/search", "tpe"),
         ({"space": {**ALPHA, "training.epochs": {"choices": [*range(1, 87)]}}}, "/search", "258 trials"),
+        ({"base": {**BASE, "seeds": [*range(40)]}, "space": {"feature_dim": {"choices": [*range(8, 264)]}}}, "/search",
+         "10240 runs"),
         ({"metric": "loss"}, "/metric", "accuracy"),
     ],
 )  # fmt: skip

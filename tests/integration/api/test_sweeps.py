@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from tests.integration.api.conftest import ON_BOTH
 from tests.integration.api.stored import SPEC, Stored
@@ -143,6 +144,10 @@ def test_a_repeated_submission_gets_the_first_answer(service: TestClient, stored
         ({"colour": "red"}, "/colour"),
         ({"search": {"kind": "random"}}, "/search/trials"),
         ({"space": {"feature_dim": {"choices": list(range(8, 200))}, **EPOCHS}}, "/search"),
+        (
+            {"space": {"feature_dim": {"choices": list(range(8, 259))}}, "base": BASE | {"seeds": [*range(20)]}},
+            "/search",
+        ),
     ],
 )
 def test_a_wrong_sweep_is_pointed_at(
@@ -153,6 +158,18 @@ def test_a_wrong_sweep_is_pointed_at(
     answer = service.post("/v1/sweeps", json=SWEEP | fields, params={"dry_run": dry_run})
     assert [fault["pointer"] for fault in problem(answer, 422, "invalid-spec")["errors"]] == [pointer]
     assert service.get("/v1/jobs").json()["items"] == service.get("/v1/sweeps").json()["items"] == []
+
+
+def test_what_the_dataset_lacks_is_found_before_the_write(service: TestClient, stored: Stored) -> None:
+    """Trials are planned while the database is free: a sweep that one of them is unfit for writes nothing at all."""
+    stored.dataset()
+    written: list[str] = []
+    engine = service.app.state.services.database.engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", lambda *call: written.append(call[2]))
+    space = {"student.inputs.0": {"choices": ["accelerometer", "magnetometer"]}}
+    problem(service.post("/v1/sweeps", json={**SWEEP, "space": space}), 422, "invalid-spec")
+    assert written
+    assert not [statement for statement in written if statement.startswith(("INSERT", "UPDATE"))]
 
 
 def test_a_dry_run_counts_trials_and_runs(service: TestClient, stored: Stored) -> None:

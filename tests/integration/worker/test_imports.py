@@ -14,7 +14,7 @@ from store.lifecycle import DatasetState, JobState
 from store.models import Dataset, Job
 from store.objects import ObjectStore
 from tests.small import SMALL_SOURCE, small_dataset
-from tests.stored import folds, make_spec
+from tests.stored import folds, make_spec, plannings
 from worker.imports import import_claimed
 
 SYNTHETIC = SMALL_SOURCE.model_dump(mode="json")
@@ -143,3 +143,13 @@ def test_an_upload_is_named_as_its_owner_knows_it(imports: Imports, tmp_path: Pa
     assert detail is not None
     assert detail.startswith("UTD.zip: neither a folder nor a readable zip")
     assert upload not in detail
+
+
+def test_jobs_that_wait_are_planned_before_the_transaction(imports: Imports) -> None:
+    """However many wait, what they share is planned once, and no transaction waits for that."""
+    imports.add(SYNTHETIC)
+    job_ids = [imports.submit() for _ in range(3)]
+    with plannings(imports.database) as plans:
+        imports.do()
+    assert plans == [False]
+    assert {imports.job(job_id).state for job_id in job_ids} == {JobState.QUEUED}

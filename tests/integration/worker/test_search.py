@@ -21,7 +21,7 @@ from store.objects import ObjectStore
 from store.runs import Finish
 from store.sweeps import Trial
 from tests.small import SMALL_SPEC, small_dataset
-from tests.stored import folds
+from tests.stored import folds, plannings
 from worker.proposals import next_point
 from worker.search import Searcher
 
@@ -120,6 +120,19 @@ def test_each_proposal_can_be_made_again_from_what_is_stored(database: Database,
     for number, trial in enumerate(made):
         assert next_point(spec, spec.search, made[:number]) == trial.parameters
     assert {trial.state for trial in made} <= {JobState.SUCCEEDED, JobState.FAILED}
+
+
+def test_no_transaction_waits_for_a_plan(database: Database, searcher: Searcher) -> None:
+    """Trials are planned while the database is free, also those that turn out to be unfit."""
+    space = {"student.inputs": {"choices": [["accelerometer"], ["magnetometer"]]}}
+    spec = parse_sweep({"base": BASE, "space": space, "search": {**SEARCH, "trials": 6, "at_once": 6}})
+    with database.write() as session:
+        sweeps.create(session, spec, plan_of=lambda _: folds("all"))
+    with plannings(database) as plans:
+        while searcher.advance():
+            pass
+    assert plans
+    assert not any(plans)
 
 
 def test_searchers_side_by_side_propose_each_number_once(
