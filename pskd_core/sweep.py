@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, assert_never
 from numpy.random import Generator
 from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, field_validator, model_validator
 
-from pskd_core.config import JobSpec, NoValidation, with_preset
+from pskd_core.config import JobSpec, LeaveOneSubjectOut, NoValidation, with_preset
 from pskd_core.errors import SpecError
 from pskd_core.fields import Frozen
 from pskd_core.seed import generator
@@ -181,6 +181,13 @@ def _check(sweep: Sweep) -> None:
         raise SpecError(
             "trials are compared on a validation part, and this base has none; choose one, such as {kind: inner_loso}",
             pointer="/base/validation",
+        )
+    if isinstance(sweep.base.protocol, LeaveOneSubjectOut):
+        raise SpecError(
+            "under `loso` each subject tests one fold and helps to choose in the others; take a split that keeps the "
+            "test subjects apart, such as {kind: subjects, train: [...], test: [...]}, with validation "
+            "{kind: inner_loso}",
+            pointer="/base/protocol",
         )
     for path, axis in sweep.space.items():
         if (field := path.partition(".")[0]) in _SHARED:

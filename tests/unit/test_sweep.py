@@ -116,6 +116,7 @@ def test_proposals_are_checked_at_their_ends() -> None:
     ("fields", "pointer", "told"),
     [
         ({"base": {**BASE, "validation": {"kind": "none"}}}, "/base/validation", "inner_loso"),
+        ({"base": {**BASE, "protocol": {"kind": "loso"}}}, "/base/protocol", "train: [...], test: [...]"),
         ({"base": {**BASE, "preset": "nobody"}}, "/base/preset", "demo"),
         ({"base": {**BASE, "training": {"epochs": 0}}}, "/base/training/epochs", "greater"),
         ({"preset": "nobody"}, "/preset", "table4"),

@@ -134,6 +134,7 @@ def test_a_repeated_submission_gets_the_first_answer(service: TestClient, stored
     ("fields", "pointer"),
     [
         ({"base": SPEC}, "/base/validation"),
+        ({"base": {**BASE, "protocol": {"kind": "loso"}}}, "/base/protocol"),
         ({"base": {**BASE, "dataset": "nobody"}}, "/base/dataset"),
         ({"base": {**BASE, "dataset": None}}, "/base/dataset"),
         ({"base": {**BASE, "protocol": {"kind": "named", "name": "cross_view"}}}, "/base/protocol/name"),
