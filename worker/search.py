@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
-from pskd_core.data.plans import planners
+from pskd_core.data.plans import trial_planners
 from pskd_core.errors import DataError, SpecError
 from pskd_core.sweep import Tpe, trial_spec
 from store import sweeps
@@ -66,7 +66,7 @@ class Searcher:
         if sweeps.under_way(trials) >= sweep.at_once:
             return  # another keeper has proposed since
         number, point = len(trials) + 1, next_point(spec, spec.search, trials)
-        folds_on = planners(self._opened)
+        folds_on = trial_planners(spec, self._opened)
         if tree_digest is not None:  # planned now, so that no transaction waits for it
             folds_of = folds_on(tree_digest)
             with suppress(SpecError, DataError):  # raised again where the trial is made, and kept with it

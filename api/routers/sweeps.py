@@ -16,7 +16,7 @@ from api.planning import planned, prepare
 from api.schemas.common import Paged, ShownAs
 from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSummary, axes_of, sweep_detail
 from pskd_core.config import JobSpec
-from pskd_core.data.plans import FoldsOf, planners
+from pskd_core.data.plans import FoldsOf, trial_planners
 from pskd_core.errors import SpecError
 from pskd_core.sweep import MOST_TRIALS, Sweep, check_runs, first_points, in_sweep, parse_sweep, trial_spec
 from store import jobs, sweeps
@@ -47,7 +47,7 @@ def _submission(
         dataset = prepare(sweep.base, services, tenant=caller.tenant).dataset
     except SpecError as unfit:
         raise in_sweep(unfit, {}) from unfit
-    folds_on = planners(services.open_dataset)
+    folds_on = trial_planners(sweep, services.open_dataset)
     runs = None if dataset.tree_digest is None else _runs(sweep, folds_on(dataset.tree_digest))
     return SweepSubmission(sweep, dataset, folds_on, runs)
 
@@ -56,14 +56,14 @@ def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
     """Plan all trials; how many runs they have.
 
     Raises:
-        SpecError: a trial names what the dataset does not have, or there are too many runs; pointers lead into the
-            sweep.
+        SpecError: a trial names what the dataset does not have or is judged on other recordings than the first, or
+            there are too many runs; pointers lead into the sweep.
         ProtocolError: subjects, trials or classes have no recording.
     """
     folds = 0
     for number, point in enumerate(first_points(sweep), start=1):
         try:
-            folds = len(folds_of(trial_spec(sweep, number, point)))  # alike, as all trials split alike
+            folds = len(folds_of(trial_spec(sweep, number, point)))
         except SpecError as unfit:
             raise in_sweep(unfit, point) from unfit
     return check_runs(sweep, folds=folds)

@@ -1,14 +1,20 @@
 """Sweeps over HTTP: submitted once, watched, and turned into a spec to submit."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from pskd_core.data.importing import import_dataset
+from store.objects import ObjectStore
+from store.settings import Settings
 from tests.integration.api.conftest import ON_BOTH
-from tests.integration.api.stored import SPEC, Stored
+from tests.integration.api.stored import SPEC, Stored, Trees
 from tests.integration.api.test_conventions import problem
+from tests.small import PATCHY_SPEC, patchy_source
 
 BASE = {**SPEC, "validation": {"kind": "inner_loso"}}  # two folds
 EPOCHS = {"training.epochs": {"choices": [2, 4]}}
@@ -171,6 +177,28 @@ def test_what_the_dataset_lacks_is_found_before_the_write(service: TestClient, s
     problem(service.post("/v1/sweeps", json={**SWEEP, "space": space}), 422, "invalid-spec")
     assert written
     assert not [statement for statement in written if statement.startswith(("INSERT", "UPDATE"))]
+
+
+@pytest.mark.parametrize("search", [{"kind": "grid"}, TPE])
+def test_trials_judged_on_other_recordings_are_refused(
+    service: TestClient, settings: Settings, trees: Trees, tmp_path: Path, search: dict[str, Any]
+) -> None:
+    """Inputs that some validation recordings lack are refused beforehand; where all have them, inputs may vary."""
+    report = import_dataset(patchy_source(tmp_path / "patchy"), tmp_path / "imported")
+    objects = ObjectStore(settings.object_store_url, cache_dir=tmp_path / "cache")
+    tree = objects.put_tree(tmp_path / "imported")
+    patchy = Stored(settings, replace(trees, dataset=tmp_path / "imported", dataset_digest=tree, report=report))
+    patchy.dataset("patchy")
+    base = {**PATCHY_SPEC, "dataset": "patchy"}
+    space = {"student.inputs": {"choices": [["accelerometer"], ["gyroscope"]]}}
+    refused = problem(
+        service.post("/v1/sweeps", json={"base": base, "space": space, "search": search}), 422, "invalid-spec"
+    )
+    assert [fault["pointer"] for fault in refused["errors"]] == ["/space/student.inputs"]
+    assert "on 2 validation recordings, and the sweep's first point on 4" in refused["detail"]
+    base["validation"] = {"kind": "trials", "trials": ["3"]}
+    assert service.post("/v1/sweeps", json={"base": base, "space": space, "search": search}).status_code == 202
+    patchy.database.dispose()
 
 
 def test_a_dry_run_counts_trials_and_runs(service: TestClient, stored: Stored) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset, RecordingMeta
-from pskd_core.data.plans import planner, planners
+from pskd_core.data.plans import planner, trial_planner, trial_planners
 from pskd_core.data.splits import plan_folds
 from pskd_core.errors import PskdError, SpecError
+from pskd_core.sweep import Sweep, parse_sweep, planned_points, trial_spec
 from tests.small import SMALL_SPEC, small_dataset
 
 INNER = {"validation": {"kind": "inner_loso"}}
@@ -97,6 +98,67 @@ def test_what_is_refused_is_refused_again_without_planning(dataset: Dataset) -> 
     assert read[0] == read[1] > 0
 
 
+def sweep(*inputs: list[str], **fields: Any) -> Sweep:
+    base = {**SMALL_SPEC, **NO_TEACHERS, **INNER, "dataset": "made"}
+    return parse_sweep({"base": base, "space": {"student.inputs": {"choices": inputs}}, **fields})
+
+
+def lacking(dataset: Dataset, stream: str, trial: str) -> list[RecordingMeta]:
+    """The recordings, of which one trial of each action lacks a stream."""
+    return [
+        meta.model_copy(update={"streams": {name: at for name, at in meta.streams.items() if name != stream}})
+        if meta.trial == trial
+        else meta
+        for meta in dataset.recordings
+    ]
+
+
+def planned(dataset: Dataset, recordings: Sequence[RecordingMeta], swept: Sweep) -> list[object]:
+    """Of each trial the number of validation recordings, or why it is refused."""
+    folds_of = trial_planner(swept, planner(dataset.info, recordings))
+    found = list[object]()
+    for number, point in enumerate(planned_points(swept), start=1):
+        try:
+            found.append(sum(len(fold.validation) for fold in folds_of(trial_spec(swept, number, point))))
+        except SpecError as refused:
+            found.append(refused.errors[0])
+    return found
+
+
+def test_trials_are_judged_on_the_same_recordings(dataset: Dataset) -> None:
+    """Inputs that fewer recordings have are refused with both numbers, while those that all have may vary."""
+    swept = sweep(["accelerometer"], ["gyroscope"], ["gyroscope", "accelerometer"])
+    assert planned(dataset, dataset.recordings, swept) == [24, 24, 24]
+    some = lacking(dataset, "gyroscope", "2")
+    first, *others = planned(dataset, some, swept)
+    assert first == 24
+    for other in others:
+        assert isinstance(other, dict)
+        assert other["pointer"] == "/student/inputs"
+        assert "judged on 12 validation recordings" in other["detail"]
+        assert "first point on 24" in other["detail"]
+
+
+def test_as_many_but_other_recordings_are_refused(dataset: Dataset) -> None:
+    """What counts is which recordings judge a trial, not how many."""
+    some = lacking(dataset, "gyroscope", "2")
+    exchanged = [
+        meta.model_copy(update={"streams": {"gyroscope": (0, 1)}}) if meta.trial == "1" else meta for meta in some
+    ]
+    first, second = planned(dataset, exchanged, sweep(["accelerometer"], ["gyroscope"]))
+    assert first == 12
+    assert isinstance(second, dict)
+    assert "not all of them the same" in second["detail"]
+
+
+def test_a_first_point_that_fits_no_dataset_judges_nobody(dataset: Dataset) -> None:
+    """Where the first point cannot be planned, the first that can sets the recordings, and each fault is its own."""
+    wrong, *others = planned(dataset, dataset.recordings, sweep(["magnetometer"], ["accelerometer"], ["gyroscope"]))
+    assert isinstance(wrong, dict)
+    assert "no stream magnetometer" in wrong["detail"]
+    assert others == [24, 24]
+
+
 def test_each_dataset_is_opened_once(dataset: Dataset) -> None:
     """Planners stand by the name that their dataset is opened by."""
     opened: list[str] = []
@@ -105,7 +167,7 @@ def test_each_dataset_is_opened_once(dataset: Dataset) -> None:
         opened.append(name)
         return dataset
 
-    folds_on = planners(open_)
+    folds_on = trial_planners(sweep(["accelerometer"]), open_)
     assert folds_on("a") is folds_on("a")
     assert folds_on("a") is not folds_on("b")
     assert opened == ["a", "b"]
