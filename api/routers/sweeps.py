@@ -124,6 +124,13 @@ def read_sweep(sweep_id: str, session: Reading, caller: CallerDep, x: Axis = Non
     return _detail(session, sweeps.get(session, sweep_id, tenant=caller.tenant), x=x, y=y)
 
 
+@router.get("/v1/sweeps/{sweep_id}/summary", responses=documented(404))
+def read_sweep_summary(sweep_id: str, session: Reading, caller: CallerDep) -> SweepSummary:
+    """One sweep as in the list, without its trials: cheap enough to ask again and again while waiting for it."""
+    sweep = sweeps.get(session, sweep_id, tenant=caller.tenant)
+    return SweepSummary.of(sweep, sweeps.counts(session, [sweep_id])[sweep_id])
+
+
 @router.post("/v1/sweeps/{sweep_id}/cancel", responses=documented(404, 409))
 def cancel_sweep(sweep_id: str, session: Writing, caller: CallerDep) -> SweepDetail:
     """Cancels a sweep: no trial is added, and the jobs of those that have not ended are cancelled."""

@@ -263,10 +263,12 @@ def test_a_cancelled_search_without_a_trial_has_ended(service: TestClient, store
 
 
 def test_lists_come_in_pages_without_trials(service: TestClient, stored: Stored) -> None:
-    """Sweeps are listed newest first with their counts."""
+    """Sweeps are listed newest first with their counts; one alone is shown as in the list."""
     stored.dataset()
     ids = [service.post("/v1/sweeps", json=SWEEP).json()["id"] for _ in range(3)]
     first = service.get("/v1/sweeps?limit=2").json()
     rest = service.get(f"/v1/sweeps?limit=2&cursor={first['next_cursor']}").json()
     assert [sweep["id"] for sweep in first["items"] + rest["items"]] == ids[::-1]
     assert (first["items"][0]["counts"]["total"], "trials" in first["items"][0]) == (2, False)
+    assert service.get(f"/v1/sweeps/{ids[-1]}/summary").json() == first["items"][0]
+    problem(service.get("/v1/sweeps/swp_x/summary"), 404, "not-found")
