@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, assert_never
 from numpy.random import Generator
 from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, field_validator, model_validator
 
-from pskd_core.config import JobSpec, LeaveOneSubjectOut, NoValidation, with_preset
+from pskd_core.config import JobSpec, LeaveOneSubjectOut, NoValidation, merge, with_preset
 from pskd_core.errors import SpecError
 from pskd_core.fields import Frozen
 from pskd_core.seed import generator
@@ -29,7 +29,7 @@ Point = Mapping[str, JsonValue]  # a value for each path of the space
 
 
 class Choices(Frozen):
-    """One of these values, each whatever the field takes; a whole object stands in the place of the base's."""
+    """One of these values, each whatever the field takes; an object is laid over the base's, as over a preset's."""
 
     choices: tuple[JsonValue, ...] = Field(min_length=1, max_length=MOST_TRIALS)
 
@@ -296,7 +296,7 @@ def _at_point(base: dict[str, Any], point: Point) -> JobSpec:
     for path, value in point.items():
         fields = _with(fields, path.split("."), value, path)
     for path, value in point.items():
-        if _found(fields, path.split(".")) != value:
+        if _laid(found := _found(fields, path.split(".")), value) != found:
             raise SpecError(
                 "another entry of the space replaces what this one sets; put whole objects and `kind` first",
                 pointer=_place(path),
@@ -310,7 +310,7 @@ def _at_point(base: dict[str, Any], point: Point) -> JobSpec:
 def _with(fields: Any, keys: Sequence[str], value: JsonValue, path: str) -> Any:
     """`fields` with `value` at `keys`; where `kind` changes, the rest of its object goes with the old one."""
     if not keys:
-        return value
+        return _laid(fields, value)
     key, *rest = keys
     if isinstance(fields, list) and key.isdecimal() and int(key) < len(fields):
         return [_with(item, rest, value, path) if place == int(key) else item for place, item in enumerate(fields)]
@@ -319,6 +319,10 @@ def _with(fields: Any, keys: Sequence[str], value: JsonValue, path: str) -> Any:
     if key == "kind" and not rest and fields.get("kind") != value:
         return {"kind": value}
     return {**fields, key: _with(fields.get(key), rest, value, path)}
+
+
+def _laid(old: Any, value: JsonValue) -> Any:
+    return merge({"": old}, {"": value})[""]
 
 
 def _found(fields: Any, keys: Sequence[str]) -> Any:
