@@ -249,14 +249,13 @@ class Client:
         return self._post(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}/cancel")
 
     def follow_sweep(self, sweep_id: str) -> Iterator[Sweep]:
-        """The sweep as it stands now and whenever it has changed, until it has ended."""
-        seen: Sweep | None = None
-        while seen is None or seen.state not in _ENDED:
-            if seen is not None:
-                time.sleep(_LOOK_EVERY_S)
-            if (now := self.sweep(sweep_id)) != seen:
-                seen = now
-                yield seen
+        """The sweep as it stands now and whenever a trial has changed its state, until it has ended."""
+        yield (seen := self.sweep(sweep_id))
+        while seen.state not in _ENDED:
+            time.sleep(_LOOK_EVERY_S)
+            now = self._get(SweepSummary, f"/v1/sweeps/{quote(sweep_id, safe='')}/summary")
+            if (now.state, now.counts) != (seen.state, seen.counts):
+                yield (seen := self.sweep(sweep_id))  # with all trials and scores, which are many
 
     # --- Leaderboard and models -----------------------------------------------------------------------------------
 

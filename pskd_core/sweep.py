@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, assert_never
 from numpy.random import Generator
 from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, field_validator, model_validator
 
-from pskd_core.config import JobSpec, NoValidation, with_preset
+from pskd_core.config import JobSpec, LeaveOneSubjectOut, NoValidation, merge, with_preset
 from pskd_core.errors import SpecError
 from pskd_core.fields import Frozen, Name
 from pskd_core.seed import generator
@@ -20,6 +20,8 @@ from pskd_core.seed import generator
 PRESETS = "presets/sweeps"
 # Each is a job that is written in one transaction, and a row of one answer.
 MOST_TRIALS = 256
+# So many are written in less than ten seconds, while SQLite lets nobody else write and leases of 30 s go on.
+MOST_RUNS = 10_000
 
 Point = Mapping[str, JsonValue]  # a value for each path of the space
 
@@ -27,7 +29,7 @@ Point = Mapping[str, JsonValue]  # a value for each path of the space
 
 
 class Choices(Frozen):
-    """One of these values, each whatever the field takes; a whole object stands in the place of the base's."""
+    """One of these values, each whatever the field takes; an object is laid over the base's, as over a preset's."""
 
     choices: tuple[JsonValue, ...] = Field(min_length=1, max_length=MOST_TRIALS)
 
@@ -180,6 +182,13 @@ def _check(sweep: Sweep) -> None:
             "trials are compared on a validation part, and this base has none; choose one, such as {kind: inner_loso}",
             pointer="/base/validation",
         )
+    if isinstance(sweep.base.protocol, LeaveOneSubjectOut):
+        raise SpecError(
+            "under `loso` each subject tests one fold and helps to choose in the others; take a split that keeps the "
+            "test subjects apart, such as {kind: subjects, train: [...], test: [...]}, with validation "
+            "{kind: inner_loso}",
+            pointer="/base/protocol",
+        )
     for path, axis in sweep.space.items():
         if (field := path.partition(".")[0]) in _SHARED:
             raise SpecError(f"all trials share `{field}`, or they could not be compared", pointer=_place(path))
@@ -191,8 +200,25 @@ def _check(sweep: Sweep) -> None:
             "or `tpe`",
             pointer="/search",
         )
+    check_runs(sweep, folds=1)
     for number, point in enumerate(first_points(sweep), start=1):
         trial_spec(sweep, number, point)
+
+
+def check_runs(sweep: Sweep, *, folds: int) -> int:
+    """How many runs all trials have, with so many folds each.
+
+    Raises:
+        SpecError: more than a sweep may have.
+    """
+    seeds = len(sweep.base.seeds)
+    if (runs := sweep.trials * seeds * folds) > MOST_RUNS:
+        raise SpecError(
+            f"{sweep.trials} trials with {seeds} seeds and {folds} folds are {runs} runs, and a sweep may have "
+            f"{MOST_RUNS}; take fewer trials, or fewer seeds, or a validation part with fewer folds",
+            pointer="/search",
+        )
+    return runs
 
 
 def first_points(sweep: Sweep) -> Sequence[Point]:
@@ -270,7 +296,7 @@ def _at_point(base: dict[str, Any], point: Point) -> JobSpec:
     for path, value in point.items():
         fields = _with(fields, path.split("."), value, path)
     for path, value in point.items():
-        if _found(fields, path.split(".")) != value:
+        if _laid(found := _found(fields, path.split(".")), value) != found:
             raise SpecError(
                 "another entry of the space replaces what this one sets; put whole objects and `kind` first",
                 pointer=_place(path),
@@ -284,7 +310,7 @@ def _at_point(base: dict[str, Any], point: Point) -> JobSpec:
 def _with(fields: Any, keys: Sequence[str], value: JsonValue, path: str) -> Any:
     """`fields` with `value` at `keys`; where `kind` changes, the rest of its object goes with the old one."""
     if not keys:
-        return value
+        return _laid(fields, value)
     key, *rest = keys
     if isinstance(fields, list) and key.isdecimal() and int(key) < len(fields):
         return [_with(item, rest, value, path) if place == int(key) else item for place, item in enumerate(fields)]
@@ -293,6 +319,10 @@ def _with(fields: Any, keys: Sequence[str], value: JsonValue, path: str) -> Any:
     if key == "kind" and not rest and fields.get("kind") != value:
         return {"kind": value}
     return {**fields, key: _with(fields.get(key), rest, value, path)}
+
+
+def _laid(old: Any, value: JsonValue) -> Any:
+    return merge({"": old}, {"": value})[""]
 
 
 def _found(fields: Any, keys: Sequence[str]) -> Any:

@@ -129,6 +129,17 @@ def spec_of(sweep: Sweep) -> SweepSpec:
     return SweepSpec.model_validate(sweep.spec)
 
 
+def of_waiting(session: Session, dataset_id: str) -> Mapping[str, Sweep]:
+    """Of the jobs that wait for this dataset's import, those that are trials, by id, with their sweep."""
+    found = (
+        select(Job.id, Sweep)
+        .join(SweepTrial, SweepTrial.job_id == Job.id)
+        .join(Sweep, Sweep.id == SweepTrial.sweep_id)
+        .where(Job.dataset_id == dataset_id, Job.state == JobState.VALIDATING)
+    )
+    return dict(session.execute(found).all())
+
+
 def unsaturated(session: Session) -> Sequence[Sweep]:
     """Sweeps that may propose a trial, oldest first; whoever proposes looks again at the trials it starts from."""
     not_ended = (

@@ -1,7 +1,11 @@
 """A small synthetic dataset and a spec that trains on it in seconds, for tests that need a real training."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import yaml
 
 from pskd_core.data import berkeley_mhad, mmact
 from pskd_core.data.columnar import Dataset, Recording, Stream, write_dataset
@@ -32,6 +36,32 @@ def small_dataset(path: Path) -> Dataset:
     """Four subjects, two trials, six classes, imported to `path`."""
     import_dataset(SMALL_SOURCE, path)
     return Dataset.open(path)
+
+
+# A spec on the dataset below: of four validation recordings, two have no gyroscope.
+PATCHY_SPEC: dict[str, Any] = {
+    "method": {"kind": "none"},
+    "student": SMALL_SPEC["student"],
+    "protocol": {"kind": "subjects", "train": ["1", "2"], "test": ["3"]},
+    "validation": {"kind": "trials", "trials": ["2"]},
+}
+
+
+def patchy_source(folder: Path) -> Path:
+    """One's own data: three subjects, three trials, two classes; subject 1's trial 2 has no gyroscope."""
+    folder.mkdir()
+    sensors = {"accelerometer": {"unit": "g", "rate_hz": 50}, "gyroscope": {"unit": "deg/s", "rate_hz": 50}}
+    described = {"name": "patchy", "classes": ["wave", "lift"], "sensors": sensors}
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(described))
+    rows, draw = ["id,subject,trial,label,accelerometer,gyroscope"], np.random.default_rng(0)
+    for subject, trial, label in product("123", "123", ("wave", "lift")):
+        name = f"{label}_{subject}_{trial}"
+        for sensor in sensors:
+            np.save(folder / f"{name}_{sensor}.npy", draw.normal(size=(80, 3)))
+        gyroscope = "" if (subject, trial) == ("1", "2") else f"{name}_gyroscope.npy"
+        rows.append(f"{name},{subject},{trial},{label},{name}_accelerometer.npy,{gyroscope}")
+    (folder / "recordings.csv").write_text("\n".join(rows) + "\n")
+    return folder
 
 
 # What a reader of the layout calls the streams that our own synthetic data lack.

@@ -1,7 +1,9 @@
 """Rows for tests, made the way the product makes them: through the store's own functions."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from sqlalchemy import event
@@ -96,3 +98,22 @@ def counted(database: Database) -> Iterator[list[str]]:
     event.listen(database.engine, "before_cursor_execute", count)
     yield queries
     event.remove(database.engine, "before_cursor_execute", count)
+
+
+@contextmanager
+def plannings(database: Database) -> Iterator[list[bool]]:
+    """For each time that this thread plans folds inside the block, whether a transaction waits for it."""
+    open_, seen = set[object](), list[bool]()
+
+    def profile(frame: FrameType, what: str, _: object) -> None:
+        if what == "call" and frame.f_code.co_name == "plan_folds":
+            seen.append(bool(open_))
+
+    events = {"begin": open_.add, "commit": open_.discard, "rollback": open_.discard}
+    for name, note in events.items():
+        event.listen(database.engine, name, note)
+    sys.setprofile(profile)
+    yield seen
+    sys.setprofile(None)
+    for name, note in events.items():
+        event.remove(database.engine, name, note)

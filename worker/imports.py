@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -9,18 +11,20 @@ from sqlalchemy.orm import Session
 from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
-from pskd_core.data.splits import plan_folds
+from pskd_core.data.plans import Folds, FoldsOf, planner, trial_planner
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import DataError, SpecError
-from store import datasets, jobs
+from store import datasets, jobs, sweeps
 from store.datasets import ClaimedImport
 from store.engine import Database
 from store.errors import LostLease, StoreError
 from store.jobs import PlannedFold
 from store.lifecycle import FailureCause
-from store.models import Job
+from store.models import Job, Sweep
 from store.objects import ObjectStore
 from worker.failures import cause_of, detail_of
+
+FoldsFor = Callable[[Job, Sweep | None], Folds]  # of a job, which may be a trial of a sweep
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, de
     label = claimed.source.get("filename", "the upload") if claimed.upload_digest is not None else None
     report = import_dataset(_source(objects, claimed), destination, label=label)
     tree = objects.put_tree(destination)
-    dataset = Dataset.open(destination)
+    folds_for = _planned(database, claimed, Dataset.open(destination))
     with database.write() as session:
         row = datasets.finish_import(
             session,
@@ -50,8 +54,32 @@ def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, de
             content_digest=report.digest,
             tree_digest=tree,
         )
+        sweep_of = sweeps.of_waiting(session, row.id)
         for job in jobs.waiting(session, row.id):
-            _start(session, job, dataset)
+            _start(session, job, sweep_of.get(job.id), folds_for)
+
+
+def _planned(database: Database, claimed: ClaimedImport, dataset: Dataset) -> FoldsFor:
+    """A planner that knows what waits by now, so that no transaction waits for that."""
+    folds_for = _planner(dataset)
+    with database.read() as session:
+        waiting, sweep_of = jobs.waiting(session, claimed.dataset_id), sweeps.of_waiting(session, claimed.dataset_id)
+    for job in waiting:
+        with suppress(SpecError, DataError):  # raised again where the job fails with it
+            folds_for(job, sweep_of.get(job.id))
+    return folds_for
+
+
+def _planner(dataset: Dataset) -> FoldsFor:
+    of_job, of_sweeps = planner(dataset.info, dataset.recordings), dict[str, FoldsOf]()
+
+    def folds_for(job: Job, sweep: Sweep | None) -> Folds:
+        if sweep is not None and sweep.id not in of_sweeps:
+            of_sweeps[sweep.id] = trial_planner(sweeps.spec_of(sweep), of_job)
+        folds_of = of_job if sweep is None else of_sweeps[sweep.id]
+        return folds_of(JobSpec.model_validate(job.spec))
+
+    return folds_for
 
 
 def _source(objects: ObjectStore, claimed: ClaimedImport) -> Path | SyntheticSource:
@@ -62,10 +90,10 @@ def _source(objects: ObjectStore, claimed: ClaimedImport) -> Path | SyntheticSou
     return SyntheticSource.model_validate(claimed.source)
 
 
-def _start(session: Session, job: Job, dataset: Dataset) -> None:
+def _start(session: Session, job: Job, sweep: Sweep | None, folds_for: FoldsFor) -> None:
     """Fan a job out that waited for its dataset, or say why the dataset cannot serve it."""
     try:
-        folds = plan_folds(JobSpec.model_validate(job.spec), dataset.info, dataset.recordings)
+        folds = folds_for(job, sweep)
     except (SpecError, DataError) as unfit:
         cause = FailureCause.USER_ERROR if isinstance(unfit, SpecError) else FailureCause.DATA
         jobs.fail(session, job, cause=cause, detail=str(unfit))

@@ -1,13 +1,14 @@
 """Proposes the next trials of sweeps that learn from those that have ended."""
 
 import logging
-from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
-from pskd_core.data.splits import plan_folds
-from pskd_core.sweep import Tpe
+from pskd_core.data.plans import trial_planners
+from pskd_core.errors import DataError, SpecError
+from pskd_core.sweep import Tpe, trial_spec
 from store import sweeps
 from store.base import present
 from store.engine import Database
@@ -64,17 +65,17 @@ class Searcher:
             tree_digest = session.get_one(DatasetRow, sweep.dataset_id).tree_digest
         if sweeps.under_way(trials) >= sweep.at_once:
             return  # another keeper has proposed since
-        if tree_digest is not None:
-            self._opened(tree_digest)  # now, so that no transaction waits for it
-        point = next_point(spec, spec.search, trials)
-        with self._database.write() as session:
-            sweeps.propose(session, sweep.id, len(trials) + 1, point, plan_of=self._plan_of)
+        number, point = len(trials) + 1, next_point(spec, spec.search, trials)
+        folds_on = trial_planners(spec, self._opened)
+        if tree_digest is not None:  # planned now, so that no transaction waits for it
+            folds_of = folds_on(tree_digest)
+            with suppress(SpecError, DataError):  # raised again where the trial is made, and kept with it
+                folds_of(trial_spec(spec, number, point))
 
-    def _plan_of(self, spec: JobSpec) -> Plan:
-        def plan(dataset: DatasetRow) -> Sequence[PlannedFold]:
-            files = self._opened(present(dataset.tree_digest))
-            return [
-                PlannedFold(fold.name, n_test=len(fold.test)) for fold in plan_folds(spec, files.info, files.recordings)
+        def plan_of(trial: JobSpec) -> Plan:
+            return lambda dataset: [
+                PlannedFold(fold.name, n_test=len(fold.test)) for fold in folds_on(present(dataset.tree_digest))(trial)
             ]
 
-        return plan
+        with self._database.write() as session:
+            sweeps.propose(session, sweep.id, number, point, plan_of=plan_of)

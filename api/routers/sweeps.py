@@ -1,5 +1,6 @@
 """Sweeps: many jobs that search a space of specs, and what they found."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,16 +9,19 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from api.body import Route, require_json
-from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.deps import CallerDep, Cursor, Limit, Reading, ServicesDep, Writing
 from api.errors import INVALID, Fault, Refusal, documented
 from api.idempotency import ACCEPTED, Created, OnceDep
-from api.planning import Submission, estimate, folds_of, planned, prepare
+from api.planning import planned, prepare
 from api.schemas.common import Paged, ShownAs
 from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSummary, axes_of, sweep_detail
 from pskd_core.config import JobSpec
+from pskd_core.data.plans import FoldsOf, trial_planners
 from pskd_core.errors import SpecError
-from pskd_core.sweep import MOST_TRIALS, Sweep, first_points, in_sweep, parse_sweep, trial_spec
+from pskd_core.sweep import MOST_TRIALS, Sweep, check_runs, first_points, in_sweep, parse_sweep, trial_spec
 from store import jobs, sweeps
+from store.base import present
+from store.models import Dataset
 from store.models import Sweep as SweepRow
 
 router = APIRouter(tags=["sweeps"], route_class=Route)
@@ -27,10 +31,12 @@ Axis = Annotated[str | None, Query(max_length=200, description="a parameter with
 
 @dataclass(frozen=True)
 class SweepSubmission:
-    """A checked sweep, and its base as a job that could be submitted."""
+    """A checked sweep and its dataset, on which all trials have been planned, so that no transaction waits for that."""
 
     sweep: Sweep
-    base: Submission
+    dataset: Dataset
+    folds_on: Callable[[str], FoldsOf]  # by tree digest; it remembers what it has planned
+    runs: int | None  # of all trials; null while the dataset is being imported
 
 
 def _submission(
@@ -38,9 +44,29 @@ def _submission(
 ) -> SweepSubmission:
     sweep = parse_sweep(body)
     try:
-        return SweepSubmission(sweep, prepare(sweep.base, services, tenant=caller.tenant))
+        dataset = prepare(sweep.base, services, tenant=caller.tenant).dataset
     except SpecError as unfit:
         raise in_sweep(unfit, {}) from unfit
+    folds_on = trial_planners(sweep, services.open_dataset)
+    runs = None if dataset.tree_digest is None else _runs(sweep, folds_on(dataset.tree_digest))
+    return SweepSubmission(sweep, dataset, folds_on, runs)
+
+
+def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
+    """Plan all trials; how many runs they have.
+
+    Raises:
+        SpecError: a trial names what the dataset does not have or is judged on other recordings than the first, or
+            there are too many runs; pointers lead into the sweep.
+        ProtocolError: subjects, trials or classes have no recording.
+    """
+    folds = 0
+    for number, point in enumerate(first_points(sweep), start=1):
+        try:
+            folds = len(folds_of(trial_spec(sweep, number, point)))
+        except SpecError as unfit:
+            raise in_sweep(unfit, point) from unfit
+    return check_runs(sweep, folds=folds)
 
 
 @router.post(
@@ -54,7 +80,6 @@ def _submission(
 )
 def submit_sweep(
     submission: Annotated[SweepSubmission, Depends(_submission)],
-    services: ServicesDep,
     session: Writing,
     caller: CallerDep,
     once: OnceDep,
@@ -62,10 +87,10 @@ def submit_sweep(
 ) -> Response:
     """Submits a sweep: a grid, random draws or TPE over any field of a job, chosen on its validation part."""
     if dry_run:
-        return Response(_estimate(submission, services).model_dump_json(), media_type="application/json")
+        return Response(_estimate(submission).model_dump_json(), media_type="application/json")
 
     def plan_of(spec: JobSpec) -> jobs.Plan:
-        return lambda dataset: planned(folds_of(spec, dataset, services))
+        return lambda dataset: planned(submission.folds_on(present(dataset.tree_digest))(spec))
 
     def create() -> Created:
         sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
@@ -74,27 +99,13 @@ def submit_sweep(
     return once.accept(session, submission.sweep.model_dump_json(), create)
 
 
-def _estimate(submission: SweepSubmission, services: Services) -> SweepEstimate:
-    """What submitting it would start.
-
-    Raises:
-        SpecError: a trial names what the dataset does not have; pointers lead into the sweep.
-        ProtocolError: subjects, trials or classes have no recording.
-    """
-    sweep, dataset = submission.sweep, submission.base.dataset
-    runs = []
-    for number, point in enumerate(first_points(sweep), start=1):
-        try:
-            runs.append(estimate(Submission(trial_spec(sweep, number, point), dataset), services).runs)
-        except SpecError as unfit:
-            raise in_sweep(unfit, point) from unfit
+def _estimate(submission: SweepSubmission) -> SweepEstimate:
     return SweepEstimate(
-        spec=sweep,
-        dataset_id=dataset.id,
-        trials=sweep.trials,
+        spec=submission.sweep,
+        dataset_id=submission.dataset.id,
+        trials=submission.sweep.trials,
         most_trials=MOST_TRIALS,
-        # All trials share protocol, validation and seeds.
-        runs=None if runs[0] is None else runs[0] * sweep.trials,
+        runs=submission.runs,
     )
 
 
@@ -111,6 +122,13 @@ def list_sweeps(session: Reading, caller: CallerDep, limit: Limit = 50, cursor: 
 def read_sweep(sweep_id: str, session: Reading, caller: CallerDep, x: Axis = None, y: Axis = None) -> SweepDetail:
     """One sweep: state, trials with their scores, the best one's spec, and a heat map over two parameters."""
     return _detail(session, sweeps.get(session, sweep_id, tenant=caller.tenant), x=x, y=y)
+
+
+@router.get("/v1/sweeps/{sweep_id}/summary", responses=documented(404))
+def read_sweep_summary(sweep_id: str, session: Reading, caller: CallerDep) -> SweepSummary:
+    """One sweep as in the list, without its trials: cheap enough to ask again and again while waiting for it."""
+    sweep = sweeps.get(session, sweep_id, tenant=caller.tenant)
+    return SweepSummary.of(sweep, sweeps.counts(session, [sweep_id])[sweep_id])
 
 
 @router.post("/v1/sweeps/{sweep_id}/cancel", responses=documented(404, 409))

@@ -1,12 +1,13 @@
 """What a sweep may say, and which jobs its trials are."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from pskd_core.config import JobSpec, configuration_hash, parse_spec, preset_names
 from pskd_core.errors import SpecError
+from pskd_core.experiments import experiment, row_specs
 from pskd_core.sweep import (
     MOST_TRIALS,
     PRESETS,
@@ -21,6 +22,7 @@ from pskd_core.sweep import (
 
 BASE = {"preset": "demo", "dataset": "utd", "validation": {"kind": "inner_loso"}, "seeds": [0, 1]}
 ALPHA = {"method.loss.alpha": {"choices": [0, 0.5, 1]}}
+UNTAUGHT = {"random-forest", "skeleton-alone"}  # recipes whose student no teacher can guide
 TPE = {"kind": "tpe", "trials": 20}
 
 
@@ -87,13 +89,24 @@ def test_paths_lead_into_lists_and_may_be_pointers() -> None:
 
 
 def test_another_kind_takes_its_own_defaults() -> None:
-    """Where a kind is chosen, fields of the old kind go with it; a whole object replaces the base's."""
+    """Where another kind is chosen, fields of the old kind go with it; an object of the same kind keeps the others."""
     sweep = make(space={"method.loss.kind": {"choices": ["st", "pskd"]}})
     st, pskd = (loss_of(trial_spec(sweep, 1, point)) for point in planned_points(sweep))
     assert (st["kind"], st["weight"], pskd["alpha"]) == ("st", 0.1, 0.1)
-    whole = make(space={"method.loss": {"choices": [{"kind": "pskd", "gamma": 0}]}})
-    loss = loss_of(trial_spec(whole, 1, planned_points(whole)[0]))
-    assert (loss["alpha"], loss["gamma"]) == (0.5, 0.0)
+    objects = make(space={"method.loss": {"choices": [{"kind": "pskd", "gamma": 0}, {"kind": "st"}]}})
+    pskd, st = (loss_of(trial_spec(objects, 1, point)) for point in planned_points(objects))
+    assert (pskd["alpha"], pskd["gamma"], st["weight"]) == (0.1, 0.0, 0.1)
+
+
+def test_an_object_and_one_of_its_fields_may_both_vary() -> None:
+    """What an object says is kept where a later entry sets another field of it, and refused where one sets the same."""
+    part = {"method.loss": {"choices": [{"kind": "pskd", "gamma": 0}]}}
+    both = make(space={**part, **ALPHA})
+    found = [loss_of(trial_spec(both, 1, point)) for point in planned_points(both)]
+    assert [(loss["gamma"], loss["alpha"]) for loss in found] == [(0, 0), (0, 0.5), (0, 1)]
+    with pytest.raises(SpecError, match="another entry") as refused:
+        make(space={**part, "method.loss.gamma": {"choices": [1]}})
+    assert refused.value.errors[0]["pointer"] == "/space/method.loss"
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -130,6 +143,7 @@ def test_proposals_are_checked_at_their_ends() -> None:
     ("fields", "pointer", "told"),
     [
         ({"base": {**BASE, "validation": {"kind": "none"}}}, "/base/validation", "inner_loso"),
+        ({"base": {**BASE, "protocol": {"kind": "loso"}}}, "/base/protocol", "train: [...], test: [...]"),
         ({"base": {**BASE, "preset": "nobody"}}, "/base/preset", "demo"),
         ({"base": {**BASE, "training": {"epochs": 0}}}, "/base/training/epochs", "greater"),
         ({"preset": "nobody"}, "/preset", "table4"),
@@ -149,6 +163,8 @@ def test_proposals_are_checked_at_their_ends() -> None:
         ({"search": {"kind": "tpe", "trials": 0}}, "/search/trials", "greater"),
         ({"search": {"kind": "anneal"}}, "/search", "tpe"),
         ({"space": {**ALPHA, "training.epochs": {"choices": [*range(1, 87)]}}}, "/search", "258 trials"),
+        ({"base": {**BASE, "seeds": [*range(40)]}, "space": {"feature_dim": {"choices": [*range(8, 264)]}}}, "/search",
+         "10240 runs"),
         ({"metric": "loss"}, "/metric", "accuracy"),
     ],
 )  # fmt: skip
@@ -195,13 +211,28 @@ def test_faults_of_a_job_lead_to_the_base_or_the_space() -> None:
     assert [fault["pointer"] for fault in told.errors] == ["/space/student.inputs.0", "/base/protocol/name", "/space"]
 
 
-@pytest.mark.parametrize(("preset", "trials"), [("alpha-beta-gamma", 48), ("figure5", 4), ("table4", 10)])
+@pytest.mark.parametrize(("preset", "trials"), [("alpha-beta-gamma", 48), ("figure5", 4), ("table4", 11)])
 def test_presets_need_a_base_alone(preset: str, trials: int) -> None:
     """A recipe for sweeps has the size that the paper's table, figure or grid has, and all its trials differ."""
     sweep = parse_sweep({"preset": preset, "base": BASE})
     specs = [trial_spec(sweep, number, point) for number, point in enumerate(planned_points(sweep), start=1)]
     assert len({configuration_hash(spec) for spec in specs}) == sweep.trials == trials
     assert {spec.seeds for spec in specs} == {(0, 1)}
+
+
+@pytest.mark.parametrize("name", ["table4", "figure5"])
+@pytest.mark.parametrize("recipe", [each for each in preset_names() if each not in UNTAUGHT])
+def test_a_sweep_and_an_experiment_of_one_name_run_the_same(name: Literal["table4", "figure5"], recipe: str) -> None:
+    """With any recipe each trial is a row of the experiment, in its order; only `none` is nothing to choose among."""
+    base = {**BASE, "preset": recipe}
+    sweep = parse_sweep({"preset": name, "base": base})
+    chosen = experiment(name, layout="utd_mhad")
+    common = {field: value for field, value in base.items() if field != "preset"}
+    rows = row_specs(chosen, preset=recipe, common=common)
+    del rows["none"]
+    trials = [trial_spec(sweep, number, point) for number, point in enumerate(planned_points(sweep), start=1)]
+    own = {"name", "test", "resources"}  # by which a trial differs from any other job
+    assert [trial.model_dump(exclude=own) for trial in trials] == [row.model_dump(exclude=own) for row in rows.values()]
 
 
 def test_all_presets_are_tested() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client.api import Client
 from store.settings import Settings
-from tests.integration.api.stored import Stored
+from tests.integration.api.stored import SPEC, Stored
 from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,3 +90,29 @@ def test_listening_elsewhere_is_refused_at_start(settings: Settings) -> None:
     assert process.returncode == 2
     assert "PSKD_HOST=192.0.2.1" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.usefixtures("server")
+def test_who_waits_for_a_sweep_asks_for_its_trials_when_they_have_changed(stored: Stored, port: int) -> None:
+    """In between a client asks for the counts alone, and it sees every trial end."""
+    stored.dataset()
+    base = {**SPEC, "validation": {"kind": "trials", "trials": ["1"]}}
+    asked: list[str] = []
+
+    def work() -> None:
+        for _ in range(2):
+            time.sleep(1.5)  # a few looks
+            stored.validate(stored.claim(), accuracy=0.5)
+
+    with Client(f"http://127.0.0.1:{port}") as client:
+        client._transport._http.event_hooks["request"].append(lambda request: asked.append(request.url.path))
+        sweep = client.submit_sweep({"base": base, "space": {"training.epochs": {"choices": [2, 4]}}})
+        asked.clear()
+        worker = threading.Thread(target=work)
+        worker.start()
+        states = [[trial.state for trial in now.trials] for now in client.follow_sweep(sweep.id)]
+        worker.join()
+    whole, counts = (asked.count(f"/v1/sweeps/{sweep.id}{more}") for more in ("", "/summary"))
+    assert states[0] == ["queued", "queued"]
+    assert states[-1] == ["succeeded", "succeeded"]
+    assert (whole, whole < counts) == (len(states), True)

@@ -1,13 +1,20 @@
 """Sweeps over HTTP: submitted once, watched, and turned into a spec to submit."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
+from pskd_core.data.importing import import_dataset
+from store.objects import ObjectStore
+from store.settings import Settings
 from tests.integration.api.conftest import ON_BOTH
-from tests.integration.api.stored import SPEC, Stored
+from tests.integration.api.stored import SPEC, Stored, Trees
 from tests.integration.api.test_conventions import problem
+from tests.small import PATCHY_SPEC, patchy_source
 
 BASE = {**SPEC, "validation": {"kind": "inner_loso"}}  # two folds
 EPOCHS = {"training.epochs": {"choices": [2, 4]}}
@@ -133,6 +140,7 @@ def test_a_repeated_submission_gets_the_first_answer(service: TestClient, stored
     ("fields", "pointer"),
     [
         ({"base": SPEC}, "/base/validation"),
+        ({"base": {**BASE, "protocol": {"kind": "loso"}}}, "/base/protocol"),
         ({"base": {**BASE, "dataset": "nobody"}}, "/base/dataset"),
         ({"base": {**BASE, "dataset": None}}, "/base/dataset"),
         ({"base": {**BASE, "protocol": {"kind": "named", "name": "cross_view"}}}, "/base/protocol/name"),
@@ -143,6 +151,10 @@ def test_a_repeated_submission_gets_the_first_answer(service: TestClient, stored
         ({"colour": "red"}, "/colour"),
         ({"search": {"kind": "random"}}, "/search/trials"),
         ({"space": {"feature_dim": {"choices": list(range(8, 200))}, **EPOCHS}}, "/search"),
+        (
+            {"space": {"feature_dim": {"choices": list(range(8, 259))}}, "base": BASE | {"seeds": [*range(20)]}},
+            "/search",
+        ),
     ],
 )
 def test_a_wrong_sweep_is_pointed_at(
@@ -153,6 +165,40 @@ def test_a_wrong_sweep_is_pointed_at(
     answer = service.post("/v1/sweeps", json=SWEEP | fields, params={"dry_run": dry_run})
     assert [fault["pointer"] for fault in problem(answer, 422, "invalid-spec")["errors"]] == [pointer]
     assert service.get("/v1/jobs").json()["items"] == service.get("/v1/sweeps").json()["items"] == []
+
+
+def test_what_the_dataset_lacks_is_found_before_the_write(service: TestClient, stored: Stored) -> None:
+    """Trials are planned while the database is free: a sweep that one of them is unfit for writes nothing at all."""
+    stored.dataset()
+    written: list[str] = []
+    engine = service.app.state.services.database.engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", lambda *call: written.append(call[2]))
+    space = {"student.inputs.0": {"choices": ["accelerometer", "magnetometer"]}}
+    problem(service.post("/v1/sweeps", json={**SWEEP, "space": space}), 422, "invalid-spec")
+    assert written
+    assert not [statement for statement in written if statement.startswith(("INSERT", "UPDATE"))]
+
+
+@pytest.mark.parametrize("search", [{"kind": "grid"}, TPE])
+def test_trials_judged_on_other_recordings_are_refused(
+    service: TestClient, settings: Settings, trees: Trees, tmp_path: Path, search: dict[str, Any]
+) -> None:
+    """Inputs that some validation recordings lack are refused beforehand; where all have them, inputs may vary."""
+    report = import_dataset(patchy_source(tmp_path / "patchy"), tmp_path / "imported")
+    objects = ObjectStore(settings.object_store_url, cache_dir=tmp_path / "cache")
+    tree = objects.put_tree(tmp_path / "imported")
+    patchy = Stored(settings, replace(trees, dataset=tmp_path / "imported", dataset_digest=tree, report=report))
+    patchy.dataset("patchy")
+    base = {**PATCHY_SPEC, "dataset": "patchy"}
+    space = {"student.inputs": {"choices": [["accelerometer"], ["gyroscope"]]}}
+    refused = problem(
+        service.post("/v1/sweeps", json={"base": base, "space": space, "search": search}), 422, "invalid-spec"
+    )
+    assert [fault["pointer"] for fault in refused["errors"]] == ["/space/student.inputs"]
+    assert "on 2 validation recordings, and the sweep's first point on 4" in refused["detail"]
+    base["validation"] = {"kind": "trials", "trials": ["3"]}
+    assert service.post("/v1/sweeps", json={"base": base, "space": space, "search": search}).status_code == 202
+    patchy.database.dispose()
 
 
 def test_a_dry_run_counts_trials_and_runs(service: TestClient, stored: Stored) -> None:
@@ -217,10 +263,12 @@ def test_a_cancelled_search_without_a_trial_has_ended(service: TestClient, store
 
 
 def test_lists_come_in_pages_without_trials(service: TestClient, stored: Stored) -> None:
-    """Sweeps are listed newest first with their counts."""
+    """Sweeps are listed newest first with their counts; one alone is shown as in the list."""
     stored.dataset()
     ids = [service.post("/v1/sweeps", json=SWEEP).json()["id"] for _ in range(3)]
     first = service.get("/v1/sweeps?limit=2").json()
     rest = service.get(f"/v1/sweeps?limit=2&cursor={first['next_cursor']}").json()
     assert [sweep["id"] for sweep in first["items"] + rest["items"]] == ids[::-1]
     assert (first["items"][0]["counts"]["total"], "trials" in first["items"][0]) == (2, False)
+    assert service.get(f"/v1/sweeps/{ids[-1]}/summary").json() == first["items"][0]
+    problem(service.get("/v1/sweeps/swp_x/summary"), 404, "not-found")

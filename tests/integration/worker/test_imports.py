@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from pskd_core.data.columnar import Dataset as Columnar
-from store import datasets, jobs
+from pskd_core.sweep import parse_sweep
+from store import datasets, jobs, sweeps
 from store.engine import Database
 from store.lifecycle import DatasetState, JobState
 from store.models import Dataset, Job
 from store.objects import ObjectStore
-from tests.small import SMALL_SOURCE, small_dataset
-from tests.stored import folds, make_spec
+from tests.small import PATCHY_SPEC, SMALL_SOURCE, patchy_source, small_dataset
+from tests.stored import folds, make_spec, plannings
 from worker.imports import import_claimed
 
 SYNTHETIC = SMALL_SOURCE.model_dump(mode="json")
@@ -143,3 +144,31 @@ def test_an_upload_is_named_as_its_owner_knows_it(imports: Imports, tmp_path: Pa
     assert detail is not None
     assert detail.startswith("UTD.zip: neither a folder nor a readable zip")
     assert upload not in detail
+
+
+def test_jobs_that_wait_are_planned_before_the_transaction(imports: Imports) -> None:
+    """However many wait, what they share is planned once, and no transaction waits for that."""
+    imports.add(SYNTHETIC)
+    job_ids = [imports.submit() for _ in range(3)]
+    with plannings(imports.database) as plans:
+        imports.do()
+    assert plans == [False]
+    assert {imports.job(job_id).state for job_id in job_ids} == {JobState.QUEUED}
+
+
+def test_trials_that_wait_are_judged_on_the_same_recordings(imports: Imports, tmp_path: Path) -> None:
+    """Of a sweep that came before its dataset, a trial that would be judged on other recordings fails and says why."""
+    imports.add({"kind": "path", "path": str(patchy_source(tmp_path / "patchy"))})
+    inputs = {"choices": [["accelerometer"], ["gyroscope"]]}
+    spec = parse_sweep({"base": {**PATCHY_SPEC, "dataset": "made"}, "space": {"student.inputs": inputs}})
+    with imports.database.write() as session:
+        sweep = sweeps.create(session, spec, plan_of=lambda _: folds())
+    with plannings(imports.database) as plans:
+        imports.do()
+    assert plans == [False, False]
+    with imports.database.read() as session:
+        first, second = sweeps.trials_of(session, sweep)
+    assert first.state is JobState.QUEUED
+    assert (second.state, second.cause) == (JobState.FAILED, "user_error")
+    assert second.detail is not None
+    assert "judged on 2 validation recordings, and the sweep's first point on 4" in second.detail

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from pskd_core.data.importing import import_dataset
 from pskd_core.sweep import Tpe, parse_sweep
 from store import datasets, runs, sweeps
 from store.engine import Database
@@ -20,8 +21,8 @@ from store.models import Job, Sweep, SweepTrial
 from store.objects import ObjectStore
 from store.runs import Finish
 from store.sweeps import Trial
-from tests.small import SMALL_SPEC, small_dataset
-from tests.stored import folds
+from tests.small import PATCHY_SPEC, SMALL_SPEC, patchy_source, small_dataset
+from tests.stored import folds, plannings
 from worker.proposals import next_point
 from worker.search import Searcher
 
@@ -122,6 +123,19 @@ def test_each_proposal_can_be_made_again_from_what_is_stored(database: Database,
     assert {trial.state for trial in made} <= {JobState.SUCCEEDED, JobState.FAILED}
 
 
+def test_no_transaction_waits_for_a_plan(database: Database, searcher: Searcher) -> None:
+    """Trials are planned while the database is free, also those that turn out to be unfit."""
+    space = {"student.inputs": {"choices": [["accelerometer"], ["magnetometer"]]}}
+    spec = parse_sweep({"base": BASE, "space": space, "search": {**SEARCH, "trials": 6, "at_once": 6}})
+    with database.write() as session:
+        sweeps.create(session, spec, plan_of=lambda _: folds("all"))
+    with plannings(database) as plans:
+        while searcher.advance():
+            pass
+    assert plans
+    assert not any(plans)
+
+
 def test_searchers_side_by_side_propose_each_number_once(
     database: Database, objects: ObjectStore, searcher: Searcher
 ) -> None:
@@ -203,3 +217,23 @@ def test_what_the_dataset_cannot_serve_is_a_failed_trial(database: Database, sea
     causes = {str(trial.parameters["student.inputs"]): trial.cause for trial in made}
     assert len(made) == 6
     assert causes["['magnetometer']"] == "user_error"
+
+
+def test_a_proposal_judged_on_other_recordings_is_a_failed_trial(
+    database: Database, objects: ObjectStore, searcher: Searcher, tmp_path: Path
+) -> None:
+    """Inputs that some validation recordings lack could not be compared with the first choice, so they never run."""
+    digest = import_dataset(patchy_source(tmp_path / "patchy"), tmp_path / "imported").digest
+    add_dataset(database, "patchy", tree=objects.put_tree(tmp_path / "imported"), content=digest)
+    space = {"student.inputs": {"choices": [["accelerometer"], ["gyroscope"]]}}
+    fields = {"base": {**PATCHY_SPEC, "dataset": "patchy"}, "space": space, "search": {**SEARCH, "trials": 6}}
+    with database.write() as session:
+        sweep_id = sweeps.create(session, parse_sweep(fields), plan_of=lambda _: folds("all")).id
+    while searcher.advance():
+        while work(database):
+            pass
+    made = trials(database, sweep_id)
+    refused = [trial for trial in made if trial.parameters["student.inputs"] == ["gyroscope"]]
+    assert 0 < len(refused) < len(made) == 6
+    assert {(trial.job_id, trial.cause) for trial in refused} == {(None, "user_error")}
+    assert "first point on 4" in str(refused[0].detail)
