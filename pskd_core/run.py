@@ -7,7 +7,7 @@ import copy
 import math
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -83,6 +83,7 @@ class Run:
         *,
         resume: Path | None = None,
         answers: Path | None = None,
+        answers_limit_bytes: int = 20 * 2**30,
     ) -> None:
         """Prepare clips and networks.
 
@@ -94,6 +95,7 @@ class Run:
             resume: a checkpoint to go on from.
             answers: the folder of its teachers' answers. If it is there the teachers are not trained again; if not, a
                 run that starts afresh leaves it.
+            answers_limit_bytes: answers that would take more are not kept.
 
         Raises:
             DataError: the training part is empty or lacks a stream.
@@ -109,7 +111,9 @@ class Run:
         }
         self.device = pick_device(spec)
         self.train_clips = prepare_clips(dataset, fold.train, spec)
-        self._answers = answers
+        self._answers, self._answers_limit_bytes = answers, answers_limit_bytes
+        # Looked at once: a folder that comes or goes meanwhile must not change how this run trains.
+        self.replays = answers is not None and answers.exists()
         if self.replays:
             # Its teachers have no course that could be resumed without these answers.
             self.identity["answers"] = teachers_key(dataset, spec, fold, seed)
@@ -127,11 +131,6 @@ class Run:
     def total_epochs(self) -> int:
         """Epochs of the whole plan, over all phases."""
         return len(epoch_plan(self.spec.method, epochs=self.spec.epochs))
-
-    @property
-    def replays(self) -> bool:
-        """Whether the teachers' answers are kept already, so that the student trains alone."""
-        return self._answers is not None and self._answers.exists()
 
     def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochReport]:
         """Train on, one report an epoch; `validation/accuracy` is added after the student's epochs.
@@ -161,10 +160,13 @@ class Run:
         elif self.replays:
             yield from train(ReplayingTrainer(*arguments, folder=self._answers, key=key, **options), on_step=on_step)
         else:
+            options |= {"key": key, "limit_bytes": self._answers_limit_bytes}
             with _kept(self._answers) as folder:
-                recording = RecordingTrainer(*arguments, folder=folder, key=key, **options)
-                yield from train(recording, on_step=on_step)
-                recording.close()
+                trainer = RecordingTrainer(*arguments, folder=folder, **options)
+                yield from train(trainer, on_step=on_step)
+                if not trainer.recording:
+                    raise _TooLarge
+                trainer.close()
 
     def checkpoint(self, directory: Path) -> None:
         """Save the state at the end of the last epoch; `directory` must not exist."""
@@ -298,11 +300,15 @@ def teachers_key(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int) -> str 
     )
 
 
+class _TooLarge(Exception):
+    """The answers are not to be kept."""
+
+
 @contextmanager
 def _kept(answers: Path) -> Iterator[Path]:
     """A folder that becomes `answers` when the block ends, unless another run was faster with the same."""
     try:
-        with atomic_directory(answers) as folder:
+        with suppress(_TooLarge), atomic_directory(answers) as folder:
             yield folder
     except OSError:
         if not answers.exists():

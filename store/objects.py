@@ -21,6 +21,10 @@ from store.errors import ObjectDamaged, ObjectMissing
 _CHUNK_BYTES = 1 << 20
 
 
+def _nothing() -> None:
+    pass
+
+
 class ObjectStore:
     """Content-addressed objects below one URL (a folder, or `s3://bucket/prefix`); a digest is 64 hex digits.
 
@@ -56,10 +60,15 @@ class ObjectStore:
             self._fs.put_file(str(path), self._key(digest))
         return digest
 
-    def put_tree(self, directory: Path) -> str:
-        """Stores every file below a folder, then the list of them; returns the list's digest."""
-        files = sorted(path for path in directory.rglob("*") if path.is_file())
-        listed = {path.relative_to(directory).as_posix(): self.put_file(path) for path in files}
+    def put_tree(self, directory: Path, *, on_file: Callable[[], None] = _nothing) -> str:
+        """Stores every file below a folder, then the list of them; returns the list's digest.
+
+        `on_file` is called after each file.
+        """
+        listed = {}
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            listed[path.relative_to(directory).as_posix()] = self.put_file(path)
+            on_file()
         return self.put_bytes(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode())
 
     def exists(self, digest: str) -> bool:
@@ -102,13 +111,22 @@ class ObjectStore:
             return cached
         building = _beside(cached)
         try:
-            building.mkdir(parents=True)
-            for name, file_digest in self.list_tree(digest).items():
-                self._fetch(file_digest, building / name)
+            self.fetch_tree(digest, building)
             _move_folder(building, cached)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         return cached
+
+    def fetch_tree(self, digest: str, folder: Path, *, on_file: Callable[[], None] = _nothing) -> None:
+        """A tree as the caller's own read-only files, checked, in a new folder; `on_file` is called after each.
+
+        Whoever deletes the tree takes nothing away from it. Raises ObjectMissing, ObjectDamaged; what is then in the
+        folder is the caller's to remove.
+        """
+        folder.mkdir(parents=True)
+        for name, file_digest in self.list_tree(digest).items():
+            self._fetch(file_digest, folder / name)
+            on_file()
 
     def delete_tree(self, digest: str) -> None:
         """Deletes a tree and its files, which nothing else may refer to; what is gone already is no error."""

@@ -8,10 +8,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError
 from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
-from store import answers, runs
+from store import runs
 from store.engine import Database
 from store.errors import LostLease, ObjectDamaged, ObjectMissing, StoreError
 from store.lifecycle import FailureCause
@@ -30,6 +29,7 @@ from store.runs import ClaimedRun, Finish
 from store.seedstats import Tested
 from worker import notes
 from worker.failures import cause_of, detail_of
+from worker.kept import KeptAnswers
 from worker.link import Link, Stop
 from worker.settings import WorkerSettings
 
@@ -54,10 +54,9 @@ class Execution:
     claimed: ClaimedRun
     link: Link
     folder: Path  # for unfinished files
-    _teachers_key: str | None = field(default=None, init=False)
+    _kept: KeptAnswers | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._answers = self.folder / "answers"
         self._saved = self.claimed.checkpoint_digest
         self._save_at = time.monotonic() + self.settings.checkpoint_every_s
 
@@ -67,7 +66,8 @@ class Execution:
             run = self._open()
             for report in run.epochs(self._on_step):
                 self._end_epoch(run, report)
-            self._keep_answers()
+            if self._kept is not None:
+                self._kept.leave()
             self._finish(run)
         except LostLease:
             logger.warning("somebody else owns this run by now; stopping")
@@ -80,56 +80,46 @@ class Execution:
         dataset = Dataset.open(self.objects.get_tree(claimed.dataset_tree))
         fold = plan_folds(claimed.spec, dataset.info, dataset.recordings)[claimed.fold_index]
         self.link.beat()
-        kept = self._kept_answers(dataset, fold)
+        self._kept = self._answers_of(dataset, fold)
+        answers: dict[str, Any] = {"answers_limit_bytes": self.settings.teachers_limit_bytes}
+        answers["answers"] = self._kept.fetch() if self._kept is not None else None
         if claimed.checkpoint_digest is not None:
             try:
                 checkpoint = self.objects.get_tree(claimed.checkpoint_digest)
-                return Run(dataset, claimed.spec, fold, claimed.seed, resume=checkpoint, answers=kept)
+                return Run(dataset, claimed.spec, fold, claimed.seed, resume=checkpoint, **answers)
             except (CheckpointError, ObjectMissing, ObjectDamaged) as unusable:
-                detail = f"starting afresh, the checkpoint cannot be used: {unusable}"
-                self._write(lambda session: runs.warn(session, claimed.claim, detail))
-        return Run(dataset, claimed.spec, fold, claimed.seed, answers=kept)
+                self._warn(f"starting afresh, the checkpoint cannot be used: {unusable}")
+        return Run(dataset, claimed.spec, fold, claimed.seed, **answers)
 
-    def _kept_answers(self, dataset: Dataset, fold: Fold) -> Path | None:
-        """Where the teachers' answers are, or are to be left; null if the spec does not ask for them."""
+    def _answers_of(self, dataset: Dataset, fold: Fold) -> KeptAnswers | None:
+        """Null if the spec does not ask to reuse teachers, or they cannot be reused."""
         claimed = self.claimed
         if not claimed.spec.resources.reuse_teachers:
             return None
-        key = self._teachers_key = teachers_key(dataset, claimed.spec, fold, claimed.seed)
+        key = teachers_key(dataset, claimed.spec, fold, claimed.seed)
         if key is None:
             return None
-        tree = self._write(lambda session: answers.find(session, key, tenant=claimed.tenant))
-        if tree is not None:
-            with suppress(ObjectMissing, ObjectDamaged):  # deleted meanwhile, or spoilt: the teachers train once more
-                return self.objects.get_tree(tree)
-        return self._answers
-
-    def _keep_answers(self) -> None:
-        """Keep what this run's teachers answered, if it has written that down."""
-        if not self._answers.exists() or (key := self._teachers_key) is None:
-            return
-        size_bytes = sum(file.stat().st_size for file in self._answers.iterdir())
-        tree = self.objects.put_tree(self._answers)
-        shutil.rmtree(self._answers)
-        self.link.beat()
-        forgotten = self._write(
-            lambda session: answers.keep(
-                session,
-                key,
-                tenant=self.claimed.tenant,
-                tree_digest=tree,
-                size_bytes=size_bytes,
-                limit_bytes=self.settings.teachers_limit_bytes,
-            )
+        return KeptAnswers(
+            self.objects,
+            tenant=claimed.tenant,
+            key=key,
+            folder=self.folder,
+            limit_bytes=self.settings.teachers_limit_bytes,
+            write=self._write,
+            warn=self._warn,
+            alive=self._alive,
         )
-        for digest in forgotten:
-            self.objects.delete_tree(digest)
-            self.objects.drop_tree(digest)
 
-    def _on_step(self, _steps: int) -> None:
+    def _warn(self, detail: str) -> None:
+        self._write(lambda session: runs.warn(session, self.claimed.claim, detail))
+
+    def _alive(self) -> None:
         self.link.beat()
         if self.link.stop is Stop.NOW:
             sys.exit()
+
+    def _on_step(self, _steps: int) -> None:
+        self._alive()
 
     def _end_epoch(self, run: Run, report: EpochReport) -> None:
         self._write(lambda session: self._record(session, report))
@@ -199,7 +189,7 @@ class Execution:
         try:
             if cause is None:
                 # The lease runs out, which gives the trouble time to pass, and the reaper counts an attempt.
-                self._write(lambda session: runs.warn(session, self.claimed.claim, f"will be tried again: {detail}"))
+                self._warn(f"will be tried again: {detail}")
             else:
                 self._write(lambda session: self._end_failed(session, cause, detail))
         except StoreError as stale:

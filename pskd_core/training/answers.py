@@ -30,6 +30,8 @@ from pskd_core.training.schedule import Phase
 from pskd_core.training.views import Batch
 
 FORMAT = 1
+# An epoch's answers are gathered in memory before they are written.
+LARGEST_EPOCH_BYTES = 256 * 2**20
 
 
 def answers_key(
@@ -56,19 +58,31 @@ def answers_key(
 
 
 class RecordingTrainer(Trainer):
-    """Trains as ever and writes down what the teachers answer; from the first epoch on, or it would be incomplete."""
+    """Trains as ever and writes down what the teachers answer; from the first epoch on, or it would be incomplete.
 
-    def __init__(self, *arguments: Any, folder: Path, key: str, **options: Any) -> None:
+    What would outgrow `limit_bytes`, or an epoch of it `LARGEST_EPOCH_BYTES`, is not written, and `recording` is false.
+    """
+
+    def __init__(self, *arguments: Any, folder: Path, key: str, limit_bytes: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._folder, self._key = folder, key
+        self.recording = True
+        self._folder, self._key, self._limit_bytes = folder, key, limit_bytes
         self._epoch: list[dict[str, Output]] = []
         self._reports: list[dict[str, float]] = []
 
     def guides(self, batch: Batch) -> dict[str, Output]:
         """The answers, of which a copy is kept."""
         answers = super().guides(batch)
-        self._epoch.append(answers)
+        if self.recording:
+            self.recording = self._fits(answers)
+        if self.recording:
+            self._epoch.append({name: Output(*(part.cpu() for part in output)) for name, output in answers.items()})
         return answers
+
+    def _fits(self, answers: dict[str, Output]) -> bool:
+        parts = [part for output in answers.values() for part in output]
+        epoch = sum(part.nbytes for part in parts) / len(parts[0]) * len(self.views.clips)
+        return epoch <= LARGEST_EPOCH_BYTES and epoch * self.spec.training.epochs <= self._limit_bytes
 
     def report(self, metrics: dict[str, float]) -> dict[str, float]:
         """Write the epoch's answers, and what its teachers measured."""
@@ -175,7 +189,7 @@ def _epoch_file(epoch: int) -> str:
 def _joined(batches: Sequence[dict[str, Output]]) -> dict[str, Tensor]:
     """One tensor a teacher and part over all batches of an epoch; `batches` holds their sizes."""
     joined = {
-        f"{name}/{part}": torch.cat([getattr(answers[name], part) for answers in batches]).cpu().contiguous()
+        f"{name}/{part}": torch.cat([getattr(answers[name], part) for answers in batches])
         for name in batches[0]
         for part in Output._fields
     }

@@ -1,16 +1,13 @@
 """Rows of kept answers: found by tenant and key, forgotten in the order of their last use."""
 
-from collections.abc import Sequence
-
 from store import answers
 from store.engine import Database
 
 
-def keep(database: Database, key: str, *, tenant: str = "default", size: int = 10, limit: int = 25) -> Sequence[str]:
+def keep(database: Database, key: str, *, tree: str | None = None, size: int = 10) -> list[str]:
+    digest = tree or f"tree of {key}"
     with database.write() as session:
-        return answers.keep(
-            session, key, tenant=tenant, tree_digest=f"tree of {key}", size_bytes=size, limit_bytes=limit
-        )
+        return answers.keep(session, key, tenant="default", tree_digest=digest, size_bytes=size, limit_bytes=25)
 
 
 def find(database: Database, key: str, *, tenant: str = "default") -> str | None:
@@ -26,11 +23,12 @@ def test_a_tenant_finds_its_own(database: Database) -> None:
     assert find(database, "a", tenant="other") is None
 
 
-def test_the_first_stays(database: Database) -> None:
-    """Of two runs that leave the same answers one is counted."""
-    keep(database, "a", size=20)
-    assert keep(database, "a", size=20) == []
-    assert find(database, "a") == "tree of a"
+def test_a_newer_tree_takes_the_place_of_the_older(database: Database) -> None:
+    """So a row whose files are lost heals; the same tree again changes nothing."""
+    keep(database, "a")
+    assert keep(database, "a") == []
+    assert keep(database, "a", tree="another") == ["tree of a"]
+    assert find(database, "a") == "another"
 
 
 def test_what_was_used_longest_ago_goes(database: Database) -> None:
@@ -43,6 +41,9 @@ def test_what_was_used_longest_ago_goes(database: Database) -> None:
 
 
 def test_what_does_not_fit_at_all_is_not_kept(database: Database) -> None:
-    """The caller is told to delete what it has just stored; what was there goes first only if it is older."""
-    assert keep(database, "a", size=30) == ["tree of a"]
+    """The caller is told to delete what it has just stored, and nobody else has to make room for it."""
+    keep(database, "a")
+    assert keep(database, "b", size=30) == ["tree of b"]
+    assert [find(database, key) for key in "ab"] == ["tree of a", None]
+    assert keep(database, "a", size=30, tree="another") == ["another", "tree of a"]
     assert find(database, "a") is None

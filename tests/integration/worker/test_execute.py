@@ -1,5 +1,6 @@
 """One attempt at a run, in this process: what it leaves when it is stale, when its checkpoint is spoilt, in trouble."""
 
+import errno
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from pskd_core.config import Resources
+from pskd_core.run import Run
+from pskd_core.training.meter import EpochReport
 from store import datasets, jobs, outbox, runs
 from store.engine import Database
 from store.events import after
@@ -218,17 +221,76 @@ def test_answers_beyond_the_limit_go(execution: Execution, tmp_path: Path, monke
     assert steps(next_student(execution, tmp_path / "two"), monkeypatch) == taught
 
 
-def test_answers_that_are_gone_are_made_again(
-    execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def kept_tree(execution: Execution) -> str:
+    with execution.database.read() as session:
+        return session.scalars(select(TeacherAnswers.tree_digest)).one()
+
+
+def warnings(execution: Execution) -> list[str]:
+    return [event.data["detail"] for event in events(execution) if event.kind == "warning"]
+
+
+def spoil(objects: ObjectStore, digest: str) -> None:
+    """Other bytes in the place of one file of a tree, as a failing disk leaves them."""
+    victim = Path(objects._key(objects.list_tree(digest)["teachers.safetensors"]))
+    victim.unlink()
+    victim.write_bytes(b"spoilt")
+
+
+@pytest.mark.parametrize("trouble", ["gone", "spoilt"])
+def test_answers_that_cannot_be_had_are_made_again(
+    execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """A row whose files somebody deleted costs time only."""
+    """It costs one run the time of its teachers, which is told; the one after it reads again."""
     execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
     taught = steps(execution, monkeypatch)
-    with execution.database.read() as session:
-        (kept,) = session.query(TeacherAnswers)
-    execution.objects.delete_tree(kept.tree_digest)
-    execution.objects.drop_tree(kept.tree_digest)
-    assert steps(next_student(execution, tmp_path / "two"), monkeypatch) == taught
+    tree = kept_tree(execution)
+    if trouble == "gone":
+        execution.objects.delete_tree(tree)
+    else:
+        spoil(execution.objects, tree)
+    second = next_student(execution, tmp_path / "two")
+    assert steps(second, monkeypatch) == taught
+    assert "cannot be had" in warnings(second)[0]
+    third = next_student(execution, tmp_path / "three")
+    assert steps(third, monkeypatch) == taught // 2
+    assert warnings(third) == []
+
+
+def test_forgotten_answers_are_read_to_their_end(
+    execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes room in the store takes nothing from a run that reads, not even between two of its epochs."""
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    taught = steps(execution, monkeypatch)
+    second = next_student(execution, tmp_path / "two")
+    end_epoch = Execution._end_epoch
+
+    def ending(self: Execution, run: Run, report: EpochReport) -> None:
+        end_epoch(self, run, report)
+        self.objects.delete_tree(tree)
+
+    tree = kept_tree(execution)
+    monkeypatch.setattr(Execution, "_end_epoch", ending)
+    assert steps(second, monkeypatch) == taught // 2
+
+
+def test_a_store_that_is_full_costs_the_answers_and_not_the_run(
+    execution: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a finished training cannot leave behind is a warning."""
+    put_tree = ObjectStore.put_tree
+
+    def full(self: ObjectStore, directory: Path, **options: Any) -> str:
+        if directory.name == "answers":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put_tree(self, directory, **options)
+
+    monkeypatch.setattr(ObjectStore, "put_tree", full)
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    steps(execution, monkeypatch)
+    assert "not kept" in warnings(execution)[0]
+    assert not (execution.folder / "answers").exists()
 
 
 def test_a_run_tells_its_subjects_apart(execution: Execution) -> None:

@@ -236,3 +236,16 @@ def test_a_dropped_tree_is_fetched_anew(objects: ObjectStore, tmp_path: Path) ->
     objects.drop_tree(digest)
     assert list((tmp_path / "cache" / "trees").iterdir()) == []
     assert _files(objects.get_tree(digest)) == _files(original)
+
+
+def test_a_fetched_tree_is_ones_own(objects: ObjectStore, tmp_path: Path) -> None:
+    """Nobody who deletes the tree takes it away; every file, stored or fetched, is a sign of life."""
+    seen: list[str] = []
+    original = _tree(tmp_path / "tree")
+    digest = objects.put_tree(original, on_file=lambda: seen.append("stored"))
+    objects.fetch_tree(digest, tmp_path / "own", on_file=lambda: seen.append("fetched"))
+    objects.delete_tree(digest)
+    assert _files(tmp_path / "own") == _files(original)
+    assert seen == ["stored"] * 3 + ["fetched"] * 3
+    with pytest.raises(ObjectMissing):
+        objects.fetch_tree(digest, tmp_path / "none")

@@ -1,5 +1,6 @@
 """Answers of teachers that are kept: who may use them, and that nothing else changes by it."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,27 @@ def test_answers_of_other_teachers_are_refused(dataset: Dataset, tmp_path: Path)
     list(make_run(dataset, spec_of(), answers=tmp_path / "kept").epochs())
     with pytest.raises(CheckpointError, match="other teachers"):
         list(make_run(dataset, spec_of(), seed=1, answers=tmp_path / "kept").epochs())
+
+
+@pytest.mark.parametrize("tight", ["in all", "in memory"])
+def test_answers_that_take_too_much_are_not_kept(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tight: str
+) -> None:
+    """The run trains as if nobody had asked, and leaves nothing."""
+    if tight == "in memory":
+        monkeypatch.setattr("pskd_core.training.answers.LARGEST_EPOCH_BYTES", 1000)
+    limit = 1000 if tight == "in all" else 2**30
+    plain = make_run(dataset, spec_of())
+    asked = make_run(dataset, spec_of(), answers=tmp_path / "kept", answers_limit_bytes=limit)
+    assert list(plain.epochs()) == list(asked.epochs())
+    assert_equal_bits(plain, asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_that_vanish_never_let_final_teachers_train_on(dataset: Dataset, tmp_path: Path) -> None:
+    """A run decides once whether it reads; if it cannot, it says so instead of training what stands in its place."""
+    list(make_run(dataset, spec_of(), answers=tmp_path / "kept").epochs())
+    reading = make_run(dataset, spec_of(), answers=tmp_path / "kept")
+    shutil.rmtree(tmp_path / "kept")
+    with pytest.raises(CheckpointError, match="damaged"):
+        list(reading.epochs())
