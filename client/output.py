@@ -119,9 +119,9 @@ def print_dataset(dataset: Dataset) -> None:
     for kind, counts in (("classes", report.classes), ("subjects", report.subjects)):
         console.print(f"  {kind}: {', '.join(f'{name} {count}' for name, count in counts.items())}", markup=False)
     for name, stream in report.streams.items():
-        rate_hz = stream.rate_hz
-        rates = f"{rate_hz.min:.1f} to {rate_hz.max:.1f} samples a second"
-        console.print(f"  stream {name}: {stream.recordings} recordings, {rates}", markup=False)
+        slowest, fastest = (f"{rate:.1f}" for rate in (stream.rate_hz.min, stream.rate_hz.max))
+        rates = slowest if slowest == fastest else f"{slowest} to {fastest}"
+        console.print(f"  stream {name}: {stream.recordings} recordings, {rates} samples a second", markup=False)
     for name, sizes in report.protocols.items():
         missing = f" (missing: {', '.join(sizes.missing)})" if sizes.missing else ""
         console.print(f"  protocol {name}: {sizes.train} train, {sizes.test} test{missing}", markup=False)

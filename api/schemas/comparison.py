@@ -7,6 +7,7 @@ from pydantic import Field
 from api.schemas.common import Out
 from api.schemas.leaderboard import LeaderboardRow, OverSubjects, Statistic
 from pskd_core.evaluation import comparison as core
+from pskd_core.evaluation.comparison import SampleVerdict, SeedPair
 from pskd_core.evaluation.metrics import Confusion
 
 
@@ -21,27 +22,6 @@ class PairedStatistic(Out):
     def of(cls, paired: core.Paired) -> Self:
         """As the core computes it."""
         return cls(a=paired.a, b=paired.b, difference=Statistic.of(paired.difference))
-
-
-class SeedPair(Out):
-    """Both rows with one seed, and McNemar's exact test of whether either is right more often."""
-
-    seed: int
-    accuracy_a: float
-    accuracy_b: float
-    macro_f1_a: float
-    macro_f1_b: float
-    only_a: int = Field(description="recordings that A alone has right")
-    only_b: int = Field(description="recordings that B alone has right")
-    p: float = Field(description="two-sided, exact")
-
-
-class SampleVerdict(Out):
-    """Recordings that either row has right in more of the seeds, and the exact sign test over them."""
-
-    more_a: int
-    more_b: int
-    p: float = Field(description="two-sided, exact; it speaks of further recordings of these subjects")
 
 
 class RowComparison(Out):
@@ -73,8 +53,8 @@ class RowComparison(Out):
             n_seeds=found.n_seeds,
             accuracy=PairedStatistic.of(found.accuracy),
             macro_f1=PairedStatistic.of(found.macro_f1),
-            seeds=tuple(map(SeedPair.model_validate, found.seeds)),
-            samples=SampleVerdict.model_validate(found.samples),
+            seeds=found.seeds,
+            samples=found.samples,
             subjects=OverSubjects(n=found.subjects.n, low=low, high=high) if found.subjects else None,
             classes=classes,
             confusion_a=found.confusion_a,

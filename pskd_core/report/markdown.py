@@ -255,12 +255,12 @@ def interval(figure: Spread) -> str:
     if figure.interval_95 is None:
         return _DASH
     low, high = figure.interval_95
-    return f"[{100 * low:.2f}, {100 * high:.2f}]".replace("-", "−")
+    return f"{100 * low:.2f} to {100 * high:.2f}".replace("-", "−")
 
 
 def _range(low_high: tuple[float, float] | None) -> str:
     """In points, with signs."""
-    return _DASH if low_high is None else f"[{_points(low_high[0])}, {_points(low_high[1])}]"
+    return _DASH if low_high is None else f"{_points(low_high[0])} to {_points(low_high[1])}"
 
 
 def _points(fraction: float) -> str:

@@ -187,8 +187,10 @@ def test_a_lost_object_is_a_problem(settings: Settings, stored: Stored, tmp_path
 
 
 def test_the_docs_need_nobody_else(service: TestClient) -> None:
-    """The page and what it loads come from here, and it has no script of its own."""
-    page = service.get("/docs").text
+    """Whoever opens the service's address gets the page; it and what it loads come from here, and nothing runs within."""
+    answer = service.get("/")
+    assert answer.url.path == "/docs"
+    page = answer.text
     assert "//" not in page
     assert "<script>" not in page
     for path in re.findall(r'(?:src|href)="(/[^"]+)"', page):
