@@ -187,7 +187,7 @@ def test_a_lost_object_is_a_problem(settings: Settings, stored: Stored, tmp_path
 
 
 def test_the_docs_need_nobody_else(service: TestClient) -> None:
-    """Whoever opens the service's address gets the page; it and what it loads come from here, and nothing runs within."""
+    """The service's own address leads to the page; it and what it loads come from here, and no script is in it."""
     answer = service.get("/")
     assert answer.url.path == "/docs"
     page = answer.text
