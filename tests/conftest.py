@@ -16,6 +16,16 @@ from tests import services
 _TEMPLATE = "pskd_template"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def plain_terminal() -> Iterator[None]:
+    """What the caller's environment wishes of terminals (`NO_COLOR`, `TERM=dumb`) does not decide a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
+            patch.delenv(name, raising=False)
+        patch.setenv("TERM", "xterm")
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of this test process; its `postgres` database is empty."""
