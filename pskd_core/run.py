@@ -153,7 +153,7 @@ class Run:
 
     def _train(self, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
         arguments = (self.state, self.train_clips, self.spec)
-        options: dict[str, Any] = {"skeleton": self.dataset.info.skeleton, "seed": self.seed}
+        options: dict[str, Any] = {"info": self.dataset.info, "seed": self.seed}
         key = teachers_key(self.dataset, self.spec, self.fold, self.seed)
         if self._answers is None or key is None or (self.state.epoch and not self.replays):
             yield from train(Trainer(*arguments, **options), on_step=on_step)

@@ -19,7 +19,7 @@ _NOISE_TABLE_CLIPS = 32
 class _Draws(NamedTuple):
     """What is random about each sample's view, in standard units; the config only scales it."""
 
-    axis: FloatArray  # (N, 3) normal, direction of the sensors' rotation
+    axis: FloatArray  # (N, 3) normal, direction of a device's rotation
     angle: FloatArray  # (N,) normal
     sensor_gain: FloatArray  # (N,) normal
     skeleton_gain: FloatArray  # (N,) normal
@@ -39,6 +39,7 @@ def augment_batch(
     config: Augment,
     channel_sd: Mapping[str, FloatArray],
     skeleton: SkeletonInfo | None,
+    worn_at: Mapping[str, str | None],
 ) -> dict[str, FloatArray]:
     """One random view of every clip of a batch.
 
@@ -52,16 +53,19 @@ def augment_batch(
         config: a part that is 0 leaves the values exactly as they are.
         channel_sd: (3,) by sensor stream, in the stream's unit.
         skeleton: needed where there is a skeleton stream.
+        worn_at: the place of every sensor of the dataset, in the dataset's order.
 
     Returns:
-        Arrays of the same shapes. Sensors are rotated by one small rotation about a random axis, shared by all
-        sensors of a sample, and their amplitudes scaled; the skeleton is turned about the vertical and scaled.
+        Arrays of the same shapes. Each device of a sample is rotated a little about a random axis, as if its strap sat
+        otherwise; the sensors of one place are one device. Amplitudes are scaled; the skeleton is turned about the
+        vertical and scaled.
     """
     draws = _draw(ids, seed=seed, epoch=epoch)
     views = {}
     for stream, values in clips.items():
         view = _retimed(values, draws, config) if config.time_warp or config.time_crop else values
-        view = _moved(view, *_movement(stream, draws, config, skeleton))
+        axis, angle = _strap(stream, ids, draws, worn_at, key=(seed, epoch))
+        view = _moved(view, *_movement(stream, draws._replace(axis=axis, angle=angle), config, skeleton))
         view = _noisy(view, draws, _noise_sd(stream, config, channel_sd), key=(seed, epoch, stream))
         view = _flattened(view) if stream == SKELETON and skeleton and skeleton.dims == 2 else view
         views[stream] = view * values.any(axis=(1, 2, 3), keepdims=True) if view.ndim == 5 else view
@@ -83,6 +87,18 @@ def _draw(ids: Sequence[str], *, seed: int, epoch: int) -> _Draws:
         noise=unit[:, 3],
         warp=2 * unit[:, 4:] - 1,
     )
+
+
+def _strap(
+    stream: str, ids: Sequence[str], draws: _Draws, worn_at: Mapping[str, str | None], *, key: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Axis (N, 3) and angle (N,) of the device that `stream` is of; the dataset's first device has the sample's own."""
+    place = worn_at.get(stream)
+    if stream not in worn_at or place == next(iter(worn_at.values())):
+        return draws.axis, draws.angle
+    seed, epoch = key
+    normal = [generator(seed, "strap", epoch, sample, place or "").standard_normal(4, np.float32) for sample in ids]
+    return np.stack(normal)[:, :3], np.stack(normal)[:, 3]
 
 
 class Mix(NamedTuple):

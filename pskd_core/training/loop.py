@@ -10,7 +10,7 @@ import torch
 
 from pskd_core.config import Distill, JobSpec
 from pskd_core.data.batches import Clips
-from pskd_core.data.columnar import SkeletonInfo
+from pskd_core.data.columnar import DatasetInfo
 from pskd_core.data.splits import FEWEST_SAMPLES
 from pskd_core.distillation import Checkpoints, PerStep
 from pskd_core.errors import NonFiniteLossError
@@ -59,11 +59,9 @@ def train(trainer: "Trainer", *, on_step: Callable[[int], None]) -> Iterator[Epo
 class Trainer:
     """The steps of one run: teachers on labels, the student on labels and teachers."""
 
-    def __init__(
-        self, state: TrainingState, clips: Clips, spec: JobSpec, *, skeleton: SkeletonInfo | None, seed: int
-    ) -> None:
+    def __init__(self, state: TrainingState, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int) -> None:
         self.state, self.spec, self.seed = state, spec, seed
-        self.views = Views(clips, spec, skeleton=skeleton, seed=seed, device=state.device)
+        self.views = Views(clips, spec, info=info, seed=seed, device=state.device)
         self.teachers = {name: state.learners[name] for name in state.teacher_names}
         self.schedule = spec.method.schedule if isinstance(spec.method, Distill) else None
         self.pull = self.schedule.pull if isinstance(self.schedule, PerStep) else 0.0

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pskd_core.config import JobSpec
 from pskd_core.data.augment import Mix, augment_batch, draw_mix, mixed
 from pskd_core.data.batches import Clips, batch_order, channel_statistics
-from pskd_core.data.columnar import SkeletonInfo
+from pskd_core.data.columnar import SKELETON, DatasetInfo
 from pskd_core.seed import torch_seed
 from pskd_core.training.schedule import Phase
 
@@ -62,10 +62,9 @@ def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 class Views:
     """The training clips of a run, ready to be seen in ever new views."""
 
-    def __init__(
-        self, clips: Clips, spec: JobSpec, *, skeleton: SkeletonInfo | None, seed: int, device: torch.device
-    ) -> None:
-        self.clips, self.spec, self.skeleton, self.seed, self.device = clips, spec, skeleton, seed, device
+    def __init__(self, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int, device: torch.device) -> None:
+        self.clips, self.spec, self.info, self.seed, self.device = clips, spec, info, seed, device
+        self.worn_at = {name: stream.worn_at for name, stream in info.streams.items() if name != SKELETON}
         self.channel_sd = {stream: figures.sd for stream, figures in channel_statistics(clips).items()}
         self.steps_per_epoch = len(batch_order(len(clips), batch_size=spec.training.batch_size, seed=seed, epoch=0))
         teachers = {name: network for name, network in spec.networks.items() if name != "student"}
@@ -91,7 +90,8 @@ class Views:
                 epoch=epoch,
                 config=self.spec.augment,
                 channel_sd=self.channel_sd,
-                skeleton=self.skeleton,
+                skeleton=self.info.skeleton,
+                worn_at=self.worn_at,
             )
             mix = None
             if alpha := self.spec.augment.mixup:

@@ -1,5 +1,7 @@
 """Augmentation: what a view may change, what it must keep, and what it depends on."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,7 @@ def augment(
     *,
     info: SkeletonInfo = SKELETON,
     epoch: int = 0,
+    worn_at: Mapping[str, str] | None = None,
 ) -> Clips:
     """A view in which only the named parts of the config are on."""
     return augment_batch(
@@ -50,6 +53,7 @@ def augment(
         config=Augment.model_validate(NOTHING | parts),
         channel_sd={stream: np.array([1, 2, 3], np.float32) for stream in clips},
         skeleton=info,
+        worn_at=worn_at or {"accelerometer": "wrist", "gyroscope": "wrist"},
     )
 
 
@@ -140,14 +144,29 @@ def test_crop_cuts_no_more_than_it_may() -> None:
     assert np.diff(times, axis=1) == pytest.approx(np.repeat(left[:, None] / 127, 127, axis=1), abs=1e-5)
 
 
-def test_sensor_rotation_keeps_lengths_and_angles_between_sensors() -> None:
-    """One rotation for all sensors of a sample: magnitudes and inner products stay."""
+def test_sensor_rotation_keeps_lengths_and_angles_between_sensors_of_a_device() -> None:
+    """One rotation for all sensors of a place: magnitudes and inner products stay."""
     clips = random_clips()
     views = augment(clips, {"sensor_rotation_deg": 20})
     for stream in ("accelerometer", "gyroscope"):
         assert np.linalg.norm(views[stream], axis=1) == pytest.approx(np.linalg.norm(clips[stream], axis=1), rel=1e-4)
     before = (clips["accelerometer"] * clips["gyroscope"]).sum(axis=1)
     assert (views["accelerometer"] * views["gyroscope"]).sum(axis=1) == pytest.approx(before, abs=1e-4)
+
+
+def test_each_device_sits_otherwise() -> None:
+    """Devices of other places have rotations of their own, whatever else is there; the first keeps the sample's."""
+    same = random_clips()["accelerometer"]
+    clips = {"accelerometer": same, "gyroscope": same, "accelerometer_hip": same, "gyroscope_hip": same}
+    worn_at = dict(zip(clips, ("wrist", "wrist", "hip", "hip"), strict=True))
+    views = augment(clips, {"sensor_rotation_deg": 20}, worn_at=worn_at)
+    assert np.array_equal(views["accelerometer"], views["gyroscope"])
+    assert np.array_equal(views["accelerometer_hip"], views["gyroscope_hip"])
+    assert np.abs(views["accelerometer"] - views["accelerometer_hip"]).max(axis=(1, 2)).min() > 1e-3
+    alone = augment({"accelerometer_hip": same}, {"sensor_rotation_deg": 20}, worn_at=worn_at)
+    assert np.array_equal(alone["accelerometer_hip"], views["accelerometer_hip"])
+    one_device = augment({"accelerometer": same}, {"sensor_rotation_deg": 20})
+    assert np.array_equal(one_device["accelerometer"], views["accelerometer"])
 
 
 def test_sensor_rotation_has_the_stated_spread() -> None:
@@ -237,6 +256,7 @@ def test_a_skeleton_without_description_is_refused() -> None:
             config=Augment(),
             channel_sd={name: np.ones(3, np.float32) for name in ("accelerometer", "gyroscope")},
             skeleton=None,
+            worn_at={},
         )
 
 

@@ -96,6 +96,7 @@ def test_persons_share_one_view_and_the_absent_stay_absent() -> None:
             config=Augment(joint_noise_m=noise),
             channel_sd={},
             skeleton=INFO,
+            worn_at={},
         )["skeleton"]
         for noise in (0.0, 0.01)
     )

@@ -193,7 +193,7 @@ def test_mixed_samples_have_mixed_labels(dataset: Dataset, spec: JobSpec) -> Non
     views = Views(
         make_run(dataset, mixing).train_clips,
         mixing,
-        skeleton=dataset.info.skeleton,
+        info=dataset.info,
         seed=0,
         device=torch.device("cpu"),
     )

@@ -178,8 +178,8 @@ def test_a_mix_with_a_clip_that_lacks_a_skeleton_lacks_it_too(lame: Dataset) -> 
     """Half a skeleton is none: such a sample follows the teachers that both of its clips have."""
     spec = spec_of().model_copy(update={"augment": Augment(mixup=0.5)})
     clips = make_run(lame, spec).train_clips
-    views = Views(clips, spec, skeleton=lame.info.skeleton, seed=0, device=torch.device("cpu"))
-    whole = Views(clips, spec_of(), skeleton=lame.info.skeleton, seed=0, device=torch.device("cpu"))
+    views = Views(clips, spec, info=lame.info, seed=0, device=torch.device("cpu"))
+    whole = Views(clips, spec_of(), info=lame.info, seed=0, device=torch.device("cpu"))
     fewer = 0
     for mixed, plain in zip(views.batches("student", epoch=0), whole.batches("student", epoch=0), strict=True):
         assert not (mixed.present["skeleton"] & ~plain.present["skeleton"]).any()
