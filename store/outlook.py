@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import queueing, workers
@@ -80,7 +80,7 @@ def look(session: Session, *, tenant: str, lease_s: float, runs_at_once: int | N
             )
         ),
     ]
-    ahead = [_Ahead(*row[:9], place=tuple(row[9:])) for row in first]
+    ahead = [_Ahead._make((*row[:9], tuple(row[9:]))) for row in first]
     now = present(session.scalar(select(db_now())))
     return Outlook(now, workers.known(session), lease_s, runs_at_once, ahead)
 
@@ -103,7 +103,7 @@ def seconds_left(outlook: Outlook, job: Job, runs: Sequence[Run], *, planned: in
         return None
     own = [(pace or usual_s / planned) * max(planned - run.epoch, 0) for run in open_runs]
     others = [_left(run, known.get(run.job_id), usual_s) for run in before]
-    return max(max(own), (sum(own) + sum(others)) / slots)
+    return max(*own, (sum(own) + sum(others)) / slots)
 
 
 def _before(outlook: Outlook, job: Job, open_runs: Sequence[Run]) -> list[_Ahead]:

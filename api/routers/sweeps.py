@@ -80,6 +80,7 @@ def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
 )
 def submit_sweep(
     submission: Annotated[SweepSubmission, Depends(_submission)],
+    services: ServicesDep,
     session: Writing,
     caller: CallerDep,
     once: OnceDep,
