@@ -40,6 +40,8 @@ from store.errors import (
     NotFound,
     ObjectDamaged,
     ObjectMissing,
+    OverTime,
+    QuotaExceeded,
     StoreError,
 )
 
@@ -117,6 +119,7 @@ KINDS: dict[type[Exception], Kind] = {
     IllegalTransition: Kind(409, "illegal-transition", "That is not possible in this state"),
     KeyInFlight: Kind(409, "request-in-flight", "The same request is being worked on"),
     KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key belongs to another request"),
+    QuotaExceeded: Kind(429, "quota-exceeded", "A limit of this tenant is reached"),
     BadCursor: Kind(422, "bad-cursor", "The cursor does not fit"),
     InterfaceError: UNAVAILABLE,
     OperationalError: UNAVAILABLE,
@@ -129,6 +132,7 @@ KINDS: dict[type[Exception], Kind] = {
     # Only training and leases raise these, which happen in workers.
     CheckpointError: INTERNAL,
     LostLease: INTERNAL,
+    OverTime: INTERNAL,
     NonFiniteLossError: INTERNAL,
     ParityError: INTERNAL,
     # A later exception that nobody put here; a test finds it before it gets this far.

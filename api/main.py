@@ -16,14 +16,14 @@ from api.deps import build_services
 from api.errors import HANDLED, answer
 from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Figures, Heads
-from api.routers import aliases, classify, datasets, health, jobs, leaderboard, models, sweeps
+from api.routers import aliases, classify, datasets, health, jobs, leaderboard, models, sweeps, system
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
-    classify.router, docs.router,
+    classify.router, system.router, docs.router,
 )  # fmt: skip
 
 

@@ -204,6 +204,10 @@ class Resources(Frozen):
     """Where a run may execute; never part of what is compared."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    priority: int = Field(default=0, ge=-100, le=100, description="of a tenant's runs the higher goes first")
+    deadline_s: Positive | None = Field(
+        default=None, le=31_536_000, description="a run that has run for longer fails; waiting does not count"
+    )
     reuse_teachers: bool = Field(
         default=False,
         description="keep the teachers' answers, and take them from an earlier run with the same teachers",

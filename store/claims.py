@@ -97,9 +97,20 @@ def uncount(row: Run | Dataset) -> None:
 
 
 def expired(
-    session: Session, table: type[Row], held: ColumnElement[bool], *, limit: int, no_new_references: bool = False
+    session: Session,
+    table: type[Row],
+    held: ColumnElement[bool],
+    *,
+    limit: int,
+    overdue: ColumnElement[bool] | None = None,
+    no_new_references: bool = False,
 ) -> Sequence[Row]:
-    """Held rows whose lease has run out, locked as in `hold`; those that another session holds are passed over."""
-    late = select(table).where(held, table.lease_expires_at < db_now()).order_by(table.id).limit(limit)
+    """Held rows whose lease has run out (or that are `overdue`), locked as in `hold`.
+
+    Those that another session holds are passed over.
+    """
+    ended = table.lease_expires_at < db_now()
+    gone = ended if overdue is None else ended | overdue
+    late = select(table).where(held, gone).order_by(table.id).limit(limit)
     locked = late.with_for_update(skip_locked=True, key_share=not no_new_references)
     return session.scalars(locked, execution_options={"populate_existing": True}).all()

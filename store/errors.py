@@ -51,6 +51,14 @@ class LostLease(StoreError):
         self.kind, self.key, self.token = kind, key, token
 
 
+class OverTime(StoreError):
+    """A run has run for longer than its deadline allows."""
+
+
+class QuotaExceeded(StoreError):
+    """A tenant has as much waiting as it may have."""
+
+
 class KeyReused(StoreError):
     """An idempotency key came with another payload before."""
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, defer
 
 from pskd_core.config import JobSpec, configuration_hash
 from store import claims, events, outbox, paging
 from store.base import db_now
-from store.errors import DatasetNotUsable, IllegalTransition, NotFound
+from store.errors import DatasetNotUsable, IllegalTransition, NotFound, QuotaExceeded
 from store.lifecycle import (
     CLAIMABLE,
     DatasetState,
@@ -42,7 +42,7 @@ class PlannedFold:
 Plan = Callable[[Dataset], Sequence[PlannedFold]]
 
 
-def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT, priority: int = 0) -> Job:
+def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT) -> Job:
     """Writes the job, and with a ready dataset its runs and their wakes; else it waits, `validating`, for the import.
 
     `spec.dataset` is the id or name of a dataset of the tenant.
@@ -63,7 +63,7 @@ def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT,
         spec=spec.model_dump(mode="json"),
         configuration_hash=configuration_hash(spec),
         dataset_id=dataset.id,
-        priority=priority,
+        priority=spec.resources.priority,
         event_seq=1,
     )
     session.add(job)
@@ -74,6 +74,23 @@ def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT,
         _fan_out(session, job, spec, folds)
     session.flush()
     return job
+
+
+def check_room(session: Session, *, adding: int, limit: int | None, tenant: str = TENANT) -> None:
+    """Refuses more waiting jobs than `limit`; what others submit at this very moment is not counted.
+
+    Raises:
+        QuotaExceeded: with both figures.
+    """
+    if limit is None:
+        return
+    first = select(Job.id).where(text("job.state IN ('validating', 'queued')"), Job.tenant == tenant).limit(limit + 1)
+    count = session.scalar(select(func.count()).select_from(first.subquery())) or 0
+    if count + adding > limit:
+        raise QuotaExceeded(
+            f"{count} jobs wait already, and {adding} more would exceed the {limit} that may wait at once; "
+            "cancel some, or submit again once some have started"
+        )
 
 
 def waiting(session: Session, dataset_id: str) -> Sequence[Job]:
@@ -109,6 +126,7 @@ def _fan_out(session: Session, job: Job, spec: JobSpec, folds: Sequence[PlannedF
             position=position,
             rank=-job.priority,
             device=device,
+            deadline_s=spec.resources.deadline_s,
             queued_at=db_now(),
         )
         session.add(run)
@@ -238,6 +256,7 @@ def _tell(run: Run, asked: JobEvent) -> bool:
         case JobEvent.RETRY if run.state is RunState.FAILED:
             _change(run, RunEvent.RETRY)
             run.stalled_attempts, run.cause, run.detail, run.finished_at = 0, None, None, None
+            run.ran_s = 0.0
         case _ if run.state is RunState.RUNNING:
             run.wanted = _WANTED[asked]
             return False

@@ -89,6 +89,12 @@ class Job(Base):
     __table_args__ = (
         Index(None, "tenant", "id"),
         Index(None, "dataset_id"),
+        Index(
+            "ix_job_waiting",
+            "tenant",
+            sqlite_where=text("state IN ('validating', 'queued')"),
+            postgresql_where=text("state IN ('validating', 'queued')"),
+        ),
     )
 
 
@@ -107,6 +113,11 @@ class Run(Claimable, Base):
     position: Mapped[int]  # order within the job: by seed, then fold
     rank: Mapped[int] = mapped_column(default=0)  # minus the job's priority: an index in one direction serves the claim
     device: Mapped[str]  # "auto" | "cpu" | "cuda", as the spec's resources say
+    deadline_s: Mapped[float | None]  # the longest that it may run in all, as the spec's resources say
+    deadline_at: Mapped[datetime | None]  # when that will be over; null unless it runs
+    claimed_at: Mapped[datetime | None]  # the last time
+    ran_s: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))  # in all claims that have ended
+    last_end: Mapped[str | None]  # how its process ended, if not as it should have
     state: Mapped[RunState] = mapped_column(default=RunState.QUEUED)
     wanted: Mapped[Wanted] = mapped_column(default=Wanted.RUN)  # what the user asked while it runs
     epoch: Mapped[int] = mapped_column(default=0)  # epochs done and recorded
@@ -129,6 +140,8 @@ class Run(Claimable, Base):
         UniqueConstraint("job_id", "seed", "fold"),
         Index(
             "ix_run_claim",
+            "device",
+            "tenant",
             "rank",
             "created_at",
             "job_id",
@@ -142,7 +155,35 @@ class Run(Claimable, Base):
             sqlite_where=text("state = 'running'"),
             postgresql_where=text("state = 'running'"),
         ),
+        Index(
+            "ix_run_running",
+            "tenant",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index(
+            "ix_run_served",
+            "tenant",
+            "claimed_at",
+            sqlite_where=text("claimed_at IS NOT NULL"),
+            postgresql_where=text("claimed_at IS NOT NULL"),
+        ),
     )
+
+
+class WorkerSeen(Base):
+    """A worker process, and when it last said that it lives."""
+
+    __tablename__ = "worker_seen"
+
+    name: Mapped[str] = mapped_column(primary_key=True)  # as in `run.worker`
+    queues: Mapped[list[Any]]
+    device: Mapped[str]  # "cpu" | "cuda"
+    devices: Mapped[list[Any]]  # the GPUs that its runs share out between them
+    runs_at_once: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    seen_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    stopped_at: Mapped[datetime | None]  # in good order
 
 
 class Metric(Base):

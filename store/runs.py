@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from pskd_core.config import JobSpec
-from store import claims, events, leaderboard, outbox, registry
+from store import claims, events, leaderboard, outbox, queueing, registry
 from store.base import db_now, present, upsert
 from store.claims import Claim
-from store.errors import IllegalTransition, LostLease, NotFound
+from store.errors import IllegalTransition, LostLease, NotFound, OverTime
 from store.events import Happening
 from store.lifecycle import CLAIMABLE, FailureCause, RunEvent, RunState, Wanted, next_run_state
 from store.models import TENANT, Dataset, Job, Metric, Run
@@ -70,27 +70,50 @@ class Finish:
 _HELD = Run.state == RunState.RUNNING
 
 
-def claim_next(session: Session, *, worker: str, lease_s: float, device: Literal["cpu", "cuda"]) -> ClaimedRun | None:
-    """Takes the next free run that this device may execute, by priority, then age; None if there is none.
+def claim_next(
+    session: Session,
+    *,
+    worker: str,
+    lease_s: float,
+    device: Literal["cpu", "cuda"],
+    runs_at_once: int | None = None,
+) -> ClaimedRun | None:
+    """Takes the next free run that this device may execute; None if there is none.
+
+    Tenants share workers alike, each with at most `runs_at_once` under way; within a tenant go priority, then age.
 
     Invariant: a run has one owner; the token it hands out is higher than every token before.
     """
-    run = claims.take(
-        session,
-        Run,
-        free=Run.state.in_(CLAIMABLE) & Run.device.in_(("auto", device)),
-        order=(Run.rank, Run.created_at, Run.job_id, Run.position),
-        worker=worker,
-        lease_s=lease_s,
-    )
+    run = _next(session, worker, lease_s, ("auto", device), runs_at_once)
     if run is None:
         return None
     run.state = next_run_state(run.state, RunEvent.CLAIM)
+    run.claimed_at, run.last_end = db_now(), None
     if run.started_at is None:
         run.started_at = db_now()
+    if run.deadline_s is not None:
+        run.deadline_at = db_now(run.deadline_s - run.ran_s)
     job = settle(session, run.job_id, run_happening(run))
     dataset = session.get_one(Dataset, job.dataset_id)
     return _claimed(run, job, dataset)
+
+
+def _next(
+    session: Session, worker: str, lease_s: float, devices: Sequence[str], runs_at_once: int | None
+) -> Run | None:
+    for tenant in queueing.turns(session, devices, runs_at_once=runs_at_once):
+        if runs_at_once is not None:
+            queueing.one_start_at_a_time(session, tenant)
+            if queueing.running(session).get(tenant, 0) >= runs_at_once:
+                continue
+        for device in queueing.by_head(session, tenant, devices):
+            free = (Run.device == device) & (Run.tenant == tenant)
+            run = claims.take(
+                session, Run, free=and_(queueing.CLAIMABLE, free), order=queueing.ORDER, worker=worker, lease_s=lease_s
+            )
+            if run is not None:
+                return run
+    return None
 
 
 def _claimed(run: Run, job: Job, dataset: Dataset) -> ClaimedRun:
@@ -115,16 +138,22 @@ def _claimed(run: Run, job: Job, dataset: Dataset) -> ClaimedRun:
 
 
 def renew(session: Session, claim: Claim, *, lease_s: float) -> Wanted:
-    """Lengthens the lease and says what the user wants. Raises LostLease."""
-    return claims.lengthen(session, Run, claim, _HELD, lease_s=lease_s).wanted
+    """Lengthens the lease and says what the user wants. Raises LostLease or OverTime."""
+    run = claims.lengthen(session, Run, claim, _HELD, lease_s=lease_s)
+    if run.deadline_at is not None and run.deadline_at < present(session.scalar(select(db_now()))):
+        raise OverTime(_over_time(run.deadline_s))
+    return run.wanted
 
 
 def wanted(session: Session, claim: Claim) -> Wanted:
-    """What the user wants, without a write: cheap enough to ask every second. Raises LostLease."""
-    found = session.scalars(select(Run.wanted).where(Run.id == claim.id, Run.token == claim.token, _HELD))
-    answer = found.one_or_none()
-    if answer is None:
+    """What the user wants, without a write: cheap enough to ask every second. Raises LostLease or OverTime."""
+    held = (Run.id == claim.id, Run.token == claim.token, _HELD)
+    found = session.execute(select(Run.wanted, Run.deadline_at < db_now(), Run.deadline_s).where(*held)).one_or_none()
+    if found is None:
         raise LostLease("run", *claim)
+    answer, over, deadline_s = found
+    if over:
+        raise OverTime(_over_time(deadline_s))
     return answer
 
 
@@ -250,22 +279,52 @@ def acknowledge(session: Session, claim: Claim) -> RunState:
     return run.state
 
 
-def reap(session: Session, *, max_stalled_attempts: int, limit: int = 100) -> Sequence[str]:
-    """Takes runs with an expired lease from their workers; returns their ids.
+def time_out(session: Session, claim: Claim) -> None:
+    """Ends a run that is over its time. Raises LostLease."""
+    run = claims.hold(session, Run, claim, _HELD)
+    _fail(session, run, FailureCause.TIMEOUT, _over_time(run.deadline_s))
 
-    Each becomes what its user wants (cancelled, paused), else `retrying` with a wake, else, after so many attempts
-    without a new checkpoint, failed with cause `worker_lost`. Its old token is stale from then on.
+
+def lose(session: Session, claim: Claim, *, how: str) -> None:
+    """The run's process has ended as it should not have: remembers how, and lets the lease run out now.
+
+    Raises:
+        LostLease: the claim is stale.
     """
-    late = sorted(claims.expired(session, Run, _HELD, limit=limit), key=lambda run: run.job_id)
+    run = claims.hold(session, Run, claim, _HELD)
+    run.last_end, run.lease_expires_at = how, db_now()
+
+
+def reap(session: Session, *, max_stalled_attempts: int, limit: int = 100) -> Sequence[str]:
+    """Takes runs with an expired lease, or over their time, from their workers; returns their ids.
+
+    Each becomes what its user wants (cancelled, paused); else, over its time, failed with cause `timeout`; else
+    `retrying` with a wake; else, after so many attempts without a new checkpoint, failed with cause `worker_lost`. Its
+    old token is stale from then on.
+    """
+    overdue = Run.deadline_at < db_now()
+    found = claims.expired(session, Run, _HELD, limit=limit, overdue=overdue)
+    now = present(session.scalar(select(db_now())))
+    late = sorted(found, key=lambda run: run.job_id)
     for run in late:  # in the order of jobs, which it locks one by one
         if stop := _stop(run):
             _end(session, run, stop)
+        elif run.deadline_at is not None and run.deadline_at < now:
+            _fail(session, run, FailureCause.TIMEOUT, _over_time(run.deadline_s))
         elif run.stalled_attempts < max_stalled_attempts:
             _end(session, run, RunEvent.EXPIRE)
         else:
-            detail = f"{run.stalled_attempts} attempts ended without a new checkpoint; the last worker was {run.worker}"
-            _fail(session, run, FailureCause.WORKER_LOST, detail)
+            _fail(session, run, FailureCause.WORKER_LOST, _lost(run))
     return [run.id for run in late]
+
+
+def _over_time(deadline_s: float | None) -> str:
+    return f"it has run for longer than its {present(deadline_s):g} s (resources.deadline_s)"
+
+
+def _lost(run: Run) -> str:
+    last = f"the last worker was {run.worker}" + (f", whose process {run.last_end}" if run.last_end else "")
+    return f"{run.stalled_attempts} attempts ended without a new checkpoint; {last}"
 
 
 def get(session: Session, run_id: str, *, tenant: str = TENANT) -> Run:
@@ -295,6 +354,7 @@ def _end(session: Session, run: Run, event: RunEvent) -> None:
     """Ends the claim with what `event` makes of the run; settles the job, whose lock comes last."""
     run.state = next_run_state(run.state, event)
     run.wanted = Wanted.RUN
+    _count_time(session, run)
     claims.release(run)
     if run.state in CLAIMABLE:
         run.queued_at = db_now()
@@ -302,3 +362,10 @@ def _end(session: Session, run: Run, event: RunEvent) -> None:
     elif run.state is not RunState.PAUSED:
         run.finished_at = db_now()
     settle(session, run.job_id, run_happening(run))
+
+
+def _count_time(session: Session, run: Run) -> None:
+    """Adds what this claim took, on the database's clock; time between claims does not count."""
+    if run.claimed_at is not None:
+        run.ran_s += (present(session.scalar(select(db_now()))) - run.claimed_at).total_seconds()
+    run.deadline_at = None

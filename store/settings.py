@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between renewals")
     reaper_s: float = Field(default_factory=_third_of_lease, gt=0, description="time between looks for expired leases")
     max_stalled_attempts: int = Field(default=3, ge=1, description="attempts without a new checkpoint")
+    tenant_runs_at_once: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
+    tenant_waiting_jobs: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
     renudge_s: float = Field(default=5.0, gt=0, description="a queued run unclaimed for so long is nudged again")
 
     host: str = "127.0.0.1"

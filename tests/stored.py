@@ -53,9 +53,10 @@ def submit(
     **fields: Any,
 ) -> Job:
     """A job on a dataset that is there, with a run for each seed and fold (default: one, `cross_subject`)."""
-    spec = make_spec(dataset, seeds=seeds, **fields)
+    resources = {"priority": priority, **fields.pop("resources", {})}
+    spec = make_spec(dataset, seeds=seeds, resources=resources, **fields)
     plan = folds(*fold_names or ("cross_subject",))
-    return jobs.submit(session, spec, plan=plan, tenant=tenant, priority=priority)
+    return jobs.submit(session, spec, plan=plan, tenant=tenant)
 
 
 def claim(session: Session, *, worker: str = "worker-1", lease_s: float = 30.0) -> ClaimedRun:

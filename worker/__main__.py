@@ -13,6 +13,8 @@ from store.engine import Database
 from worker import logs
 from worker.app import make_app
 from worker.child import forkserver, warm_up
+from worker.devices import Shares, visible
+from worker.presence import Presence
 from worker.scratch import Scratch
 from worker.settings import WorkerSettings
 from worker.slots import Slots
@@ -27,6 +29,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=SecurityWarning)
     settings = WorkerSettings()
     logs.configure(settings)
+    gpus = visible(os.environ) if settings.device == "cuda" else ()
     name = f"{socket.gethostname()}:{os.getpid()}"
     worker = Worker(
         name=name,
@@ -36,6 +39,7 @@ def main() -> None:
         processes=forkserver(),
         run_slots=Slots(settings.runs_at_once),
         import_slots=Slots(IMPORTS_AT_ONCE),
+        gpus=Shares(gpus, slots=settings.runs_at_once),
         stopping=threading.Event(),
     )
 
@@ -43,9 +47,14 @@ def main() -> None:
         worker.stopping.set()
 
     worker_shutting_down.connect(stop)
+    presence = Presence(name, settings, worker.database, worker.gpus)
     try:
         warm_up(worker.processes)
-        serve(worker)
+        presence.start()
+        try:
+            serve(worker)
+        finally:
+            presence.stop()
     finally:
         worker.scratch.close()
         worker.database.dispose()

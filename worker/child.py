@@ -1,13 +1,14 @@
 """Child processes: forked from a server that has everything heavy imported and has never used it."""
 
 import importlib
+import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -17,8 +18,11 @@ from store.engine import Database
 from store.objects import ObjectStore
 from store.runs import ClaimedRun
 from worker import logs
+from worker.devices import restrict
 from worker.link import Link
 from worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
 
 # The server swallows import errors of these; a test proves that they are there. The first two are what torch itself
 # imports when the first optimiser steps and when the first network is exported: two seconds that no run then pays.
@@ -48,9 +52,14 @@ def warm_up(context: ForkServerContext) -> None:
         raise RuntimeError("what runs need cannot be imported; the trace above says why")
 
 
-def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path) -> None:
-    """Main function of a run's process."""
+def run_child(
+    settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path, gpus: Sequence[str] = ()
+) -> None:
+    """Main function of a run's process, which sees these GPUs alone."""
     _enter(settings, link, folder, claimed.about)
+    restrict(gpus)
+    if gpus:
+        logger.info("sees GPU %s", ", ".join(gpus))
     # Torch is imported in children only, where the fork server has loaded it before: the worker itself stays small.
     from worker.execute import Execution  # noqa: PLC0415
 

@@ -1,5 +1,7 @@
 """Which errors end a piece of work, and with what cause; the others may pass, and a later attempt goes on."""
 
+import errno
+
 from safetensors import SafetensorError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -8,7 +10,10 @@ from store.errors import ObjectDamaged, ObjectMissing
 from store.lifecycle import FailureCause
 
 # Torch has no type of its own for the processor's memory, and this module serves children that need no torch.
-_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory")
+_OUT_OF_MEMORY = (
+    "out of memory", "DefaultCPUAllocator", "not enough memory", "allocate memory", "std::bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 
 
 def cause_of(error: Exception) -> FailureCause | None:
@@ -20,7 +25,7 @@ def cause_of(error: Exception) -> FailureCause | None:
             return FailureCause.USER_ERROR
         case DataError():
             return FailureCause.DATA
-        case MemoryError() | RuntimeError() if _out_of_memory(error):
+        case MemoryError() | RuntimeError() | OSError() if _out_of_memory(error):
             return FailureCause.OUT_OF_MEMORY
         case OSError() | OperationalError() | InterfaceError() | SafetensorError() | ObjectMissing() | ObjectDamaged():
             return None
@@ -29,7 +34,8 @@ def cause_of(error: Exception) -> FailureCause | None:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in _OUT_OF_MEMORY)
+    refused = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    return refused or any(phrase in str(error) for phrase in _OUT_OF_MEMORY)
 
 
 def detail_of(error: Exception) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, outbox, runs
+from store import datasets, outbox, runs, workers
 from store.engine import Database
 from store.objects import ObjectStore
 from worker import logs, notes
@@ -131,6 +131,7 @@ def purge(database: Database, objects: ObjectStore) -> bool:
     """Delete messages sent long ago, and what killed processes left half-written."""
     with database.write() as session:
         outbox.purge(session, older_than_s=KEEP_S)
+        workers.purge(session, older_than_s=KEEP_S)
     objects.sweep(older_than_s=KEEP_S)
     return False
 

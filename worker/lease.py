@@ -6,7 +6,7 @@ from typing import Protocol
 from store import datasets, runs
 from store.claims import Claim
 from store.engine import Database
-from store.lifecycle import Wanted
+from store.lifecycle import FailureCause, Wanted
 from worker import notes
 from worker.settings import WorkerSettings
 
@@ -39,6 +39,12 @@ class Lease(Protocol):
 
     def acknowledge(self) -> None:
         """Stop as the user wants; IllegalTransition if the user has thought better of it."""
+
+    def time_out(self) -> None:
+        """End work that is over its time."""
+
+    def killed(self, how: str, *, for_memory: bool) -> None:
+        """End work whose process a signal has ended, for good if the system needed its memory."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,22 @@ class RunLease:
             runs.acknowledge(session, self.claim)
             notes.state(session, self.settings, self.claim.id)
 
+    def time_out(self) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            runs.time_out(session, self.claim)
+            notes.state(session, self.settings, self.claim.id)
+
+    def killed(self, how: str, *, for_memory: bool) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            if for_memory:
+                detail = f"its process {how}: the system ran out of memory, and its kernel chose it"
+                runs.fail(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
+                notes.state(session, self.settings, self.claim.id)
+            else:
+                runs.lose(session, self.claim, how=how)
+
 
 @dataclass(frozen=True)
 class ImportLease:
@@ -110,6 +132,12 @@ class ImportLease:
     def acknowledge(self) -> None:
         """See `Lease`."""
         self.hand_back()
+
+    def time_out(self) -> None:
+        """See `Lease`. An import has no deadline but its patience."""
+
+    def killed(self, how: str, *, for_memory: bool) -> None:
+        """See `Lease`. The reaper counts an attempt."""
 
 
 def _patience(settings: WorkerSettings, *, step_timeout_s: float, stop_grace_s: float) -> Patience:

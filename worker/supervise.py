@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import threading
 import time
 from enum import Enum, auto
@@ -10,8 +11,9 @@ from multiprocessing.context import ForkServerProcess
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.errors import IllegalTransition, LostLease
+from store.errors import IllegalTransition, LostLease, OverTime
 from store.lifecycle import Wanted
+from worker import memory
 from worker.lease import Lease
 from worker.link import Link, Stop
 
@@ -28,6 +30,9 @@ class Ending(Enum):
     SHUTDOWN = auto()  # the worker stops
     STALLED = auto()  # it made no step for too long; the reaper will see its lease run out
     LOST = auto()  # somebody else owns the work by now
+    OVER_TIME = auto()  # it has run for longer than its user allows
+    KILLED = auto()  # a signal has ended it that nobody here has sent
+    OUT_OF_MEMORY = auto()  # the same, and the kernel says that it was short of memory
 
 
 class Supervisor:
@@ -44,12 +49,17 @@ class Supervisor:
         self._wanted = Wanted.RUN
         self._asked, self._ending, self._deadline = Stop.NO, Ending.BY_ITSELF, math.inf
         self._database_answers = True
+        self._memory_kills = memory.kills()
 
     def watch(self, child: ForkServerProcess) -> Ending:
         """Wait until the child has ended or has to be ended."""
         while not wait([child.sentinel], timeout=LOOK_S):
             if ending := self.look():
                 return ending
+        child.join()
+        if child.exitcode is not None and child.exitcode < 0:
+            for_memory = child.exitcode == -signal.SIGKILL and memory.kills() != self._memory_kills
+            return Ending.OUT_OF_MEMORY if for_memory else Ending.KILLED
         return self._ending
 
     def look(self) -> Ending | None:
@@ -65,6 +75,8 @@ class Supervisor:
             self._ask_database(now)
         except LostLease:
             return Ending.LOST
+        except OverTime:
+            return Ending.OVER_TIME
         if self._link.lease_left_s <= 0:
             return Ending.LOST
         self._aim(now)
@@ -101,16 +113,18 @@ class Supervisor:
             self._link.ask(stop)
 
 
-def end(child: ForkServerProcess) -> None:
-    """Kill what is left of a child."""
+def end(child: ForkServerProcess) -> int | None:
+    """Kill what is left of a child; its exit status, if it had ended by itself."""
+    status = child.exitcode
     if child.exitcode is None:
         child.kill()
         child.join()
     # Closes the pipe whose end the child watches. If the fork server died before the child, this is what ends it.
     child.close()
+    return status
 
 
-def settle(lease: Lease, ending: Ending) -> None:
+def settle(lease: Lease, ending: Ending, *, status: int | None = None) -> None:
     """Write what the child could not: that its work was handed back, or stopped as its user wants.
 
     A child that has ended its work in time leaves a stale claim, on which nothing matches.
@@ -123,6 +137,12 @@ def settle(lease: Lease, ending: Ending) -> None:
                 _acknowledge(lease)
             case Ending.STALLED:
                 logger.error("made no step for too long and was killed; its lease runs out")
+            case Ending.OVER_TIME:
+                lease.time_out()
+            case Ending.KILLED | Ending.OUT_OF_MEMORY:
+                how = f"was killed by signal {-(status or 0)}"
+                logger.error("its process %s", how)
+                lease.killed(how, for_memory=ending is Ending.OUT_OF_MEMORY)
             case Ending.BY_ITSELF | Ending.LOST:
                 pass
     except LostLease:

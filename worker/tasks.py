@@ -16,6 +16,7 @@ from store.queues import IO
 from worker import notes
 from worker.app import WAKE
 from worker.child import import_child, run_child
+from worker.devices import Shares
 from worker.lease import ImportLease, Lease, RunLease
 from worker.link import Link
 from worker.scratch import Scratch
@@ -37,6 +38,7 @@ class Worker:
     processes: ForkServerContext
     run_slots: Slots
     import_slots: Slots
+    gpus: Shares
     stopping: threading.Event
 
 
@@ -60,14 +62,20 @@ def do_run(worker: Worker) -> bool:
         return False
     settings, link = worker.settings, _new_link(worker)
     with worker.database.write() as session:
-        claimed = runs.claim_next(session, worker=worker.name, lease_s=settings.lease_s, device=settings.device)
+        claimed = runs.claim_next(
+            session,
+            worker=worker.name,
+            lease_s=settings.lease_s,
+            device=settings.device,
+            runs_at_once=settings.tenant_runs_at_once,
+        )
         if claimed is not None:
             notes.state(session, settings, claimed.run_id)
     if claimed is None:
         return False
-    with logs.about(claimed.about):
+    with logs.about(claimed.about), worker.gpus.share() as gpus:
         logger.info("attempt %d of seed %d, fold %s", claimed.attempts, claimed.seed, claimed.fold)
-        _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed)
+        _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed, gpus)
     return True
 
 
@@ -91,12 +99,12 @@ def _new_link(worker: Worker) -> Link:
     return Link(worker.processes, lease_end_s=time.monotonic() + worker.settings.lease_s)
 
 
-def _supervise(worker: Worker, lease: Lease, link: Link, main: Callable[..., None], claimed: Any) -> None:
+def _supervise(worker: Worker, lease: Lease, link: Link, main: Callable[..., None], claimed: Any, *more: Any) -> None:
     with worker.scratch.folder() as folder:
-        child = worker.processes.Process(target=main, args=(worker.settings, claimed, link, folder))
+        child = worker.processes.Process(target=main, args=(worker.settings, claimed, link, folder, *more))
         child.start()
         try:
             ending = Supervisor(lease, link, worker.stopping).watch(child)
         finally:
-            end(child)
-    settle(lease, ending)
+            status = end(child)
+    settle(lease, ending, status=status)

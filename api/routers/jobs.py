@@ -31,7 +31,7 @@ from api.schemas.jobs import (
 )
 from api.sse import Batch, stream
 from pskd_core.config import parse_spec
-from store import events, jobs, paging, runs
+from store import events, jobs, outlook, paging, runs
 from store.errors import NotFound
 from store.lifecycle import ENDED_JOB, JobState
 from store.models import Dataset, Job
@@ -51,7 +51,7 @@ def _submission(
     response_model=JobDetail,
     responses=ACCEPTED
     | {200: {"model": JobEstimate, "description": "The estimate of a dry run"}}
-    | documented(400, 409, 413, 415),
+    | documented(400, 409, 413, 415, 429),
     dependencies=[Depends(require_json)],
 )
 def submit_job(
@@ -71,15 +71,22 @@ def submit_job(
         return planned(folds_of(spec, dataset, services))
 
     def create() -> Created:
+        limit = services.settings.tenant_waiting_jobs
+        jobs.check_room(session, adding=1, limit=limit, tenant=caller.tenant)
         job = jobs.submit(session, spec, plan=plan, tenant=caller.tenant)
-        return f"/v1/jobs/{job.id}", _detail(session, job)
+        return f"/v1/jobs/{job.id}", _detail(session, job, services)
 
     return once.accept(session, spec.model_dump_json(), create)
 
 
 @router.get("/v1/jobs", responses=documented())
 def list_jobs(
-    session: Reading, caller: CallerDep, state: JobState | None = None, limit: Limit = 50, cursor: Cursor = None
+    session: Reading,
+    services: ServicesDep,
+    caller: CallerDep,
+    state: JobState | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Paged[JobSummary]:
     """Lists jobs, newest first."""
     page = jobs.page(session, tenant=caller.tenant, state=state, limit=limit, cursor=cursor)
@@ -87,14 +94,15 @@ def list_jobs(
         job_id: list(found)
         for job_id, found in groupby(jobs.runs_of(session, [job.id for job in page.items]), lambda run: run.job_id)
     }
-    items = tuple(JobSummary.of(job, of_job.get(job.id, [])) for job in page.items)
+    seen = _outlook(session, services, caller.tenant)
+    items = tuple(JobSummary.of(job, of_job.get(job.id, []), seen) for job in page.items)
     return Paged(items=items, next_cursor=page.next_cursor)
 
 
 @router.get("/v1/jobs/{job_id}", responses=documented(404))
-def read_job(job_id: str, session: Reading, caller: CallerDep) -> JobDetail:
+def read_job(job_id: str, session: Reading, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """One job: state, progress, time to the end, cause of failure, spec."""
-    return _detail(session, jobs.get(session, job_id, tenant=caller.tenant))
+    return _detail(session, jobs.get(session, job_id, tenant=caller.tenant), services)
 
 
 @router.get("/v1/jobs/{job_id}/runs", responses=documented(404))
@@ -109,27 +117,27 @@ def list_runs(
 
 
 @router.post("/v1/jobs/{job_id}/cancel", responses=documented(404, 409))
-def cancel_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+def cancel_job(job_id: str, session: Writing, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """Cancels a job: what waits at once, what runs within seconds."""
-    return _detail(session, jobs.cancel(session, job_id, tenant=caller.tenant))
+    return _detail(session, jobs.cancel(session, job_id, tenant=caller.tenant), services)
 
 
 @router.post("/v1/jobs/{job_id}/pause", responses=documented(404, 409))
-def pause_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+def pause_job(job_id: str, session: Writing, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """Pauses a job: its runs stop at a checkpoint."""
-    return _detail(session, jobs.pause(session, job_id, tenant=caller.tenant))
+    return _detail(session, jobs.pause(session, job_id, tenant=caller.tenant), services)
 
 
 @router.post("/v1/jobs/{job_id}/resume", responses=documented(404, 409))
-def resume_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+def resume_job(job_id: str, session: Writing, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """Lets a paused job go on from its checkpoints."""
-    return _detail(session, jobs.resume(session, job_id, tenant=caller.tenant))
+    return _detail(session, jobs.resume(session, job_id, tenant=caller.tenant), services)
 
 
 @router.post("/v1/jobs/{job_id}/retry", responses=documented(404, 409))
-def retry_job(job_id: str, session: Writing, caller: CallerDep) -> JobDetail:
+def retry_job(job_id: str, session: Writing, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """Runs the failed runs of a failed job again, from their checkpoints."""
-    return _detail(session, jobs.retry(session, job_id, tenant=caller.tenant))
+    return _detail(session, jobs.retry(session, job_id, tenant=caller.tenant), services)
 
 
 @router.get("/v1/jobs/{job_id}/metrics", responses=documented(404))
@@ -230,5 +238,10 @@ def _event_page(
         return Paged(items=tuple(map(EventOut.of, page.items)), next_cursor=page.next_cursor)
 
 
-def _detail(session: Session, job: Job) -> JobDetail:
-    return JobDetail.of(job, jobs.runs_of(session, [job.id]))
+def _detail(session: Session, job: Job, services: Services) -> JobDetail:
+    return JobDetail.of(job, jobs.runs_of(session, [job.id]), _outlook(session, services, job.tenant))
+
+
+def _outlook(session: Session, services: Services, tenant: str) -> outlook.Outlook:
+    settings = services.settings
+    return outlook.look(session, tenant=tenant, lease_s=settings.lease_s, runs_at_once=settings.tenant_runs_at_once)

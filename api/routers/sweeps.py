@@ -75,11 +75,12 @@ def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
     response_model=SweepDetail,
     responses=ACCEPTED
     | {200: {"model": SweepEstimate, "description": "The estimate of a dry run"}}
-    | documented(400, 409, 413, 415),
+    | documented(400, 409, 413, 415, 429),
     dependencies=[Depends(require_json)],
 )
 def submit_sweep(
     submission: Annotated[SweepSubmission, Depends(_submission)],
+    services: ServicesDep,
     session: Writing,
     caller: CallerDep,
     once: OnceDep,
@@ -93,6 +94,8 @@ def submit_sweep(
         return lambda dataset: planned(submission.folds_on(present(dataset.tree_digest))(spec))
 
     def create() -> Created:
+        adding, limit = len(first_points(submission.sweep)), services.settings.tenant_waiting_jobs
+        jobs.check_room(session, adding=adding, limit=limit, tenant=caller.tenant)
         sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
         return f"/v1/sweeps/{sweep.id}", _detail(session, sweep)
 

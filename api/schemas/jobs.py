@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field
@@ -10,8 +10,9 @@ from pydantic import Field
 from api.schemas.common import Json, Out
 from pskd_core.config import JobSpec
 from pskd_core.training.schedule import epoch_plan
-from store.lifecycle import ENDED_JOB, JobState, RunState
+from store.lifecycle import CLAIMABLE, JobState, RunState
 from store.models import Event, Job, Run
+from store.outlook import Outlook, seconds_left
 
 
 class JobRequest(JobSpec):
@@ -43,12 +44,18 @@ class JobSummary(Out):
     started_at: datetime | None
     finished_at: datetime | None
     progress: Progress | None = Field(description="null while the dataset is being imported")
-    eta_s: float | None = Field(description="seconds to the end at the pace so far")
+    eta_s: float | None = Field(
+        description="seconds to the end: epochs as long as those measured, after the runs ahead of it, on the slots "
+        "that there are; null while one of these is not known"
+    )
+    warnings: tuple[str, ...] = Field(
+        description="what keeps it from going on, such as that no worker serves its queue"
+    )
 
     @classmethod
-    def of(cls, job: Job, runs: Sequence[Run]) -> Self:
-        """A job with its runs."""
-        return cls(**_job_fields(job, runs))
+    def of(cls, job: Job, runs: Sequence[Run], outlook: Outlook) -> Self:
+        """A job with its runs, seen in the light of what else there is to do."""
+        return cls(**_job_fields(job, runs, outlook))
 
 
 class JobDetail(JobSummary):
@@ -57,13 +64,15 @@ class JobDetail(JobSummary):
     spec: JobSpec
 
     @classmethod
-    def of(cls, job: Job, runs: Sequence[Run]) -> Self:
-        """A job with its runs."""
-        return cls(**_job_fields(job, runs), spec=JobSpec.model_validate(job.spec))
+    def of(cls, job: Job, runs: Sequence[Run], outlook: Outlook) -> Self:
+        """A job with its runs, seen in the light of what else there is to do."""
+        return cls(**_job_fields(job, runs, outlook), spec=JobSpec.model_validate(job.spec))
 
 
-def _job_fields(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
-    progress = _progress(JobSpec.model_validate(job.spec), runs) if runs else None
+def _job_fields(job: Job, runs: Sequence[Run], outlook: Outlook) -> dict[str, Any]:
+    spec = JobSpec.model_validate(job.spec)
+    planned = len(epoch_plan(spec.method, epochs=spec.epochs))
+    progress = _progress(planned, runs) if runs else None
     return {
         "id": job.id,
         "name": job.name,
@@ -76,21 +85,21 @@ def _job_fields(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "progress": progress,
-        "eta_s": _eta_s(job, progress),
+        "eta_s": seconds_left(outlook, job, runs, planned=planned),
+        "warnings": _warnings(runs, outlook),
     }
 
 
-def _progress(spec: JobSpec, runs: Sequence[Run]) -> Progress:
-    planned = len(epoch_plan(spec.method, epochs=spec.epochs))
+def _progress(planned: int, runs: Sequence[Run]) -> Progress:
     done, total = sum(run.epoch for run in runs), planned * len(runs)
     return Progress(runs=Counter(run.state for run in runs), epochs_done=done, epochs=total, fraction=done / total)
 
 
-def _eta_s(job: Job, progress: Progress | None) -> float | None:
-    if job.started_at is None or job.state in ENDED_JOB or progress is None or progress.fraction == 0:
-        return None
-    elapsed_s = (datetime.now(UTC) - job.started_at).total_seconds()
-    return max(elapsed_s, 0.0) * (1 - progress.fraction) / progress.fraction
+def _warnings(runs: Sequence[Run], outlook: Outlook) -> tuple[str, ...]:
+    """Of a job whose runs wait while no worker could take them."""
+    waiting = next((run.device for run in runs if run.state in CLAIMABLE), None)
+    unserved = outlook.unserved(waiting) if waiting is not None else None
+    return () if unserved is None else (unserved,)
 
 
 class PlannedRun(Out):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from store import jobs
+from store import jobs, workers
 from tests.integration.api.conftest import ON_BOTH
 from tests.integration.api.stored import PREDICTIONS, SPEC, Stored
 from tests.integration.api.test_conventions import problem
@@ -240,3 +240,28 @@ def test_predictions_are_a_file(service: TestClient, stored: Stored) -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert f"{claimed.run_id}.npz" in answer.headers["content-disposition"]
     problem(service.get("/v1/runs/run_absent/predictions"), 404, "not-found")
+
+
+@ON_BOTH
+def test_a_job_that_nobody_serves_says_so(service: TestClient, stored: Stored) -> None:
+    """Without a worker for its queue the job's answer warns; once one is seen it does not, and `system` shows it."""
+    stored.dataset()
+    job_id = service.post("/v1/jobs", json=SPEC | {"resources": {"device": "cuda", "priority": 3}}).json()["id"]
+    (warning,) = service.get(f"/v1/jobs/{job_id}").json()["warnings"]
+    assert warning.startswith("no worker of queue gpu has been seen")
+    with stored.database.write() as session:
+        workers.seen(session, "host:1", queues=["gpu"], device="cuda", devices=["0", "1"], runs_at_once=2)
+    assert service.get(f"/v1/jobs/{job_id}").json()["warnings"] == []
+    system = service.get("/v1/system").json()
+    assert system["queues"] == {"gpu": {"waiting": 1, "running": 0, "workers": 1}}
+    (worker,) = system["workers"]
+    assert (worker["name"], worker["lives"], worker["slots"], worker["devices"]) == ("host:1", True, 2, ["0", "1"])
+
+
+@ON_BOTH
+@pytest.mark.parametrize("resources", [{"priority": 101}, {"priority": -101}, {"deadline_s": 0}])
+def test_priorities_and_deadlines_are_bounded(service: TestClient, stored: Stored, resources: dict[str, Any]) -> None:
+    """What is out of bounds is refused at its place."""
+    stored.dataset()
+    told = problem(service.post("/v1/jobs", json=SPEC | {"resources": resources}), 422, "invalid-spec")
+    assert told["errors"][0]["pointer"] == f"/resources/{next(iter(resources))}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from store.errors import IllegalTransition, LostLease
+from store.errors import IllegalTransition, LostLease, OverTime
 from store.lifecycle import Wanted
 from worker.child import forkserver
 from worker.lease import Patience
@@ -46,6 +46,12 @@ class HeldLease:
         if self.resumed:
             raise IllegalTransition("run", "running", "stop")
         self._called("acknowledge")
+
+    def time_out(self) -> None:
+        self._called("time_out")
+
+    def killed(self, how: str, *, for_memory: bool) -> None:
+        self._called(f"killed: {how}{', for memory' if for_memory else ''}")
 
 
 class Clock:
@@ -156,6 +162,12 @@ def test_a_cancelled_run_is_cancelled_although_the_worker_stops(
     assert supervisor.look() is Ending.AS_WANTED
 
 
+def test_a_run_over_its_time_is_ended(supervisor: Supervisor, lease: HeldLease) -> None:
+    """The database says that the deadline has passed; nothing is waited for."""
+    lease.trouble = OverTime("it has run for longer than its 5 s")
+    assert supervisor.look() is Ending.OVER_TIME
+
+
 def test_a_stale_claim_ends_the_child(supervisor: Supervisor, lease: HeldLease) -> None:
     """When somebody else owns the run there is nothing to wait for."""
     lease.trouble = LostLease("run", "run_1", 3)
@@ -185,12 +197,15 @@ def test_an_absent_database_is_endured_until_the_lease_ends(
         (Ending.BY_ITSELF, False, []),
         (Ending.STALLED, False, []),
         (Ending.LOST, False, []),
+        (Ending.OVER_TIME, False, ["time_out"]),
+        (Ending.KILLED, False, ["killed: was killed by signal 9"]),
+        (Ending.OUT_OF_MEMORY, False, ["killed: was killed by signal 9, for memory"]),
     ],
 )
 def test_what_is_written_after_the_child(lease: HeldLease, ending: Ending, resumed: bool, calls: list[str]) -> None:
-    """Orderly stops are written; a crash and a stall are left to the reaper, which counts them."""
+    """Orderly stops, overtime and signals are written; an end of its own and a stall are left to the reaper."""
     lease.resumed = resumed
-    settle(lease, ending)
+    settle(lease, ending, status=-9)
     assert lease.calls == calls
 
 
