@@ -1,6 +1,7 @@
 """The object store: bytes named by their SHA-256, in a folder or in S3, never half-written."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -8,8 +9,9 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -19,6 +21,19 @@ from fsspec.implementations.local import LocalFileSystem
 from store.errors import ObjectDamaged, ObjectMissing
 
 _CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+# A server knows no lock. Who removes an object leaves a mark for so long at most, and is done with it in half the time.
+_MARK_S = 60.0
+_AGAIN_S = 0.05
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object as a listing shows it."""
+
+    digest: str
+    size_bytes: int
+    age_s: float  # since it was last put
 
 
 def _nothing() -> None:
@@ -30,10 +45,11 @@ class ObjectStore:
 
     Invariant: an object that can be seen is whole. In a folder it is written beside, synced and renamed; an S3 server
     shows an upload when it is complete. The cache on the local disk follows the same rule and holds checked bytes only.
+    An object that is put is young again, whether it was there or not, and `remove` spares the young.
     """
 
     def __init__(self, url: str, *, cache_dir: Path) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         self._local = isinstance(self._fs, LocalFileSystem)
         self._cache = cache_dir
         if self._local:
@@ -46,8 +62,8 @@ class ObjectStore:
         digest = hashlib.sha256(data).hexdigest()
         if self._local:
             _write_beside(self._path(digest), lambda file: file.write(data))
-        elif not self.exists(digest):
-            self._fs.pipe_file(self._key(digest), data)
+        else:
+            self._send(digest, lambda: self._fs.pipe_file(self._key(digest), data))
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -56,9 +72,34 @@ class ObjectStore:
         if self._local:
             with path.open("rb") as source:
                 _write_beside(self._path(digest), lambda file: shutil.copyfileobj(source, file, _CHUNK_BYTES))
-        elif not self.exists(digest):
-            self._fs.put_file(str(path), self._key(digest))
+        else:
+            self._send(digest, lambda: self._fs.put_file(str(path), self._key(digest)))
         return digest
+
+    def _send(self, digest: str, send: Callable[[], Any]) -> None:
+        """Until the object is there and nobody is about to remove it.
+
+        Whoever removes leaves a mark, then looks at the age, then removes, then takes the mark away. So an upload after
+        that look finds the mark, or finds itself gone.
+        """
+        while True:
+            send()
+            if not self._is_marked(digest) and self.exists(digest):
+                return
+            time.sleep(_AGAIN_S)
+
+    def _is_marked(self, digest: str) -> bool:
+        try:
+            return self._age_s(self._mark(digest)) < _MARK_S
+        except FileNotFoundError:
+            return False
+
+    def _age_s(self, key: str) -> float:
+        put_at: float = self._fs.modified(key).timestamp()
+        return time.time() - put_at
+
+    def _mark(self, digest: str) -> str:
+        return f"{self._root}/going/{digest}"
 
     def put_tree(self, directory: Path, *, on_file: Callable[[], None] = _nothing) -> str:
         """Stores every file below a folder, then the list of them; returns the list's digest.
@@ -138,6 +179,65 @@ class ObjectStore:
             with suppress(FileNotFoundError):
                 self._fs.rm_file(key)
 
+    def stored(self) -> Iterator[StoredObject]:
+        """All objects, in no order; those that come or go meanwhile may be missing."""
+        now = time.time()
+        if self._local:
+            for path in Path(self._root).glob("*/*"):
+                if _DIGEST.fullmatch(path.name):
+                    with suppress(FileNotFoundError):
+                        found = path.stat()
+                        yield StoredObject(path.name, found.st_size, now - found.st_mtime)
+            return
+        for key, found in self._fs.find(self._root, detail=True).items():
+            folder, _, name = key.rpartition("/")
+            if _DIGEST.fullmatch(name) and folder.endswith(f"/{name[:2]}"):
+                at = found.get("LastModified") or found["created"]
+                yield StoredObject(name, found["size"], now - at.timestamp())
+
+    def remove(self, digest: str, *, older_than_s: float) -> bool:
+        """Removes an object unless it was put within this time; says whether it did.
+
+        One process at a time may remove from a server; from a folder any number may.
+        """
+        with suppress(FileNotFoundError):
+            return (
+                self._remove_local(digest, older_than_s) if self._local else self._remove_remote(digest, older_than_s)
+            )
+        return False
+
+    def _remove_local(self, digest: str, older_than_s: float) -> bool:
+        path = self._path(digest)
+        with _held(path.parent, fcntl.LOCK_EX):
+            if time.time() - path.stat().st_mtime < older_than_s:
+                return False
+            path.unlink()
+            return True
+
+    def _remove_remote(self, digest: str, older_than_s: float) -> bool:
+        began_at = time.monotonic()
+        self._fs.pipe_file(self._mark(digest), b"")
+        try:
+            if self._age_s(self._key(digest)) < older_than_s or time.monotonic() - began_at > _MARK_S / 2:
+                return False
+            self._fs.rm_file(self._key(digest))
+            return True
+        finally:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._mark(digest))
+
+    def drop_cached(self, keep: Collection[str], *, older_than_s: float) -> None:
+        """Forgets the local copies of all else; whoever has their files open goes on reading them."""
+        for kind in ("trees", "files"):
+            for cached in (self._cache / kind).glob("[0-9a-f]*"):
+                with suppress(FileNotFoundError):
+                    if cached.name in keep or time.time() - cached.stat().st_mtime < older_than_s:
+                        continue
+                    if kind == "trees":
+                        self.drop_tree(cached.name)
+                    else:
+                        cached.unlink()
+
     def sweep(self, *, older_than_s: float) -> None:
         """Removes what killed processes left half-written so long ago, in the folder and in this machine's cache."""
         folders = [self._cache, Path(self._root)] if self._local else [self._cache]
@@ -175,7 +275,7 @@ class ObjectStore:
 
     def _key(self, digest: str) -> str:
         # Two letters of folder keep each folder small; a wrong digest must not lead anywhere else.
-        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        if not _DIGEST.fullmatch(digest):
             raise ObjectMissing(f"{digest!r} is no digest")
         return f"{self._root}/{digest[:2]}/{digest}"
 
@@ -223,16 +323,22 @@ def _write_beside(target: Path, fill: Callable[[IO[bytes]], Any]) -> None:
             file.flush()
             os.fchmod(file.fileno(), 0o444)
             os.fsync(file.fileno())
-        temporary.replace(target)
-        _sync_folder(target.parent)
+        with _held(target.parent, fcntl.LOCK_SH) as folder:
+            temporary.replace(target)
+            os.fsync(folder)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[int]:
+    """A folder under a file lock, which the system frees however the process ends: who puts shares it, who removes has
+    it alone, so that no file is replaced between the look at its age and its removal.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        fcntl.flock(descriptor, how)
+        yield descriptor
     finally:
         os.close(descriptor)
 

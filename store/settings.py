@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     tenant_waiting_jobs: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
     renudge_s: float = Field(default=5.0, gt=0, description="a queued run unclaimed for so long is nudged again")
 
+    collect_s: float = Field(default=6 * 3600.0, gt=0, description="time between collections of unreferenced objects")
+    collect_grace_s: float = Field(
+        default=24 * 3600.0, gt=0, description="an object put within this time may still be named by a row to come"
+    )
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     behind_gateway: bool = Field(default=False, description="listen beyond loopback: a gateway lets in whom it should")

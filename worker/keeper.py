@@ -1,7 +1,7 @@
 """`python -m worker.keeper`: what keeps jobs moving, as plain loops over SQL.
 
-It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, proposes trials of sweeps, and
-feeds the tracking server. Several may run side by side.
+It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, proposes trials of sweeps,
+removes what no row names, and feeds the tracking server. Several may run side by side.
 """
 
 import logging
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from store import datasets, outbox, runs, workers
+from store.collect import collect
 from store.engine import Database
+from store.errors import ObjectDamaged, ObjectMissing
 from store.objects import ObjectStore
 from worker import logs, notes
 from worker.app import make_app, nudge
@@ -48,6 +50,7 @@ def main() -> None:
         Loop("reaper", partial(reap, database, settings), period_s=settings.reaper_s),
         Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
         Loop("searcher", searching(database, objects), period_s=SEARCH_S),
+        Loop("collector", partial(collect_unnamed, database, objects, settings), period_s=settings.collect_s),
         Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
@@ -133,6 +136,17 @@ def purge(database: Database, objects: ObjectStore) -> bool:
         outbox.purge(session, older_than_s=KEEP_S)
         workers.purge(session, older_than_s=KEEP_S)
     objects.sweep(older_than_s=KEEP_S)
+    return False
+
+
+def collect_unnamed(database: Database, objects: ObjectStore, settings: WorkerSettings) -> bool:
+    """Remove objects that no row names; what makes that unsafe is for people to mend, and waits for the next round."""
+    try:
+        collected = collect(database, objects, grace_s=settings.collect_grace_s)
+    except (ObjectMissing, ObjectDamaged):
+        logger.exception("nothing is collected")
+    else:
+        logger.info("%s", collected)
     return False
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from pskd_core.data.splits import plan_folds
 from pskd_core.run import Run
+from store.collect import collect
 from store.models import Dataset
 from store.models import Run as RunRow
 from tests.integration.worker.stack import Stack, all_gone, children_of, running, small_spec, until
@@ -84,7 +85,7 @@ def assert_only_the_last_checkpoint_is_kept(stack: Stack, run: RunRow) -> None:
     """Nothing that a row names is lost, and checkpoints do not pile up.
 
     First comes the object, then the row that names it: an attempt that is killed in between leaves the objects of one
-    checkpoint that no row names. What it was still writing has another name, and is swept later.
+    checkpoint that no row names, which a collection removes. What it was still writing has another name.
     """
     with stack.database.read() as session:
         tree = session.scalars(select(Dataset.tree_digest)).one()
@@ -94,6 +95,8 @@ def assert_only_the_last_checkpoint_is_kept(stack: Stack, run: RunRow) -> None:
     expected = {*named, *trees, run.predictions_digest}
     assert expected <= stored
     assert len(stored - expected) <= (run.attempts - 1) * _OBJECTS_OF_A_CHECKPOINT
+    collect(stack.database, stack.objects, grace_s=0.0)
+    assert {each.digest for each in stack.objects.stored()} == expected
 
 
 def run_process(worker_pid: int) -> psutil.Process:
