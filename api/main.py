@@ -10,24 +10,30 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from api import docs, openapi
-from api.auth import OriginGuard
+from api.auth import OriginGuard, own_hosts
 from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
 from api.middleware import Conversation, Figures
-from api.routers import classify, datasets, health, jobs, leaderboard, models, sweeps
+from api.routers import classify, datasets, health, jobs, keys, leaderboard, models, sweeps
+from api.routing import check_guarded
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, classify.router,
-    docs.router,
+    keys.router, docs.router,
 )  # fmt: skip
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that opens its connections when it starts and closes them when it stops."""
+    """An app that opens its connections when it starts and closes them when it stops.
+
+    Raises:
+        LookupError: a route does not ask who may use it.
+    """
+    check_guarded(_ROUTERS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(405, _not_allowed)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
-    app.add_middleware(OriginGuard)
+    app.add_middleware(OriginGuard, hosts=own_hosts(settings))
     app.add_middleware(Conversation, figures=app.state.figures)
     return app
 

@@ -71,9 +71,7 @@ def create(
     prefix = "pskd_" + "".join(secrets.choice(_LETTERS) for _ in range(_PREFIX_LETTERS))
     secret = f"{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     held = [scope.value for scope in Scope if scope in scopes]
-    row = ApiKey(
-        tenant=tenant, name=name, prefix=prefix, digest=_digest(secret), scopes=held, expires_at=expires_at
-    )
+    row = ApiKey(tenant=tenant, name=name, prefix=prefix, digest=_digest(secret), scopes=held, expires_at=expires_at)
     session.add(row)
     session.flush()
     return Issued(row, secret)
