@@ -41,9 +41,10 @@ async def admit(request: Request, needed: Scope | None) -> None:
     services = request.app.state.services
     caller = await _bearer(request) if services.settings.require_keys else _ANYONE
     if needed not in caller.scopes:
+        held = ", ".join(sorted(caller.scopes))
         raise Refusal(
             OUT_OF_SCOPE,
-            f"this needs a key with scope {needed!r}; the one that was sent has {', '.join(sorted(caller.scopes))}",
+            f"this needs a key with scope {needed.value!r}; the one that was sent has {held}",
             headers=_challenge(f'error="insufficient_scope", scope="{needed}"'),
         )
     request.state.caller = caller
