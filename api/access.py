@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from store.keys import Scope
 
-_READ, _SUBMIT, _CLASSIFY, _ADMIN = Scope.READ, Scope.SUBMIT, Scope.CLASSIFY, Scope.ADMIN
+_READ, _SUBMIT, _CLASSIFY = Scope.READ, Scope.SUBMIT, Scope.CLASSIFY
+_PROMOTE, _ADMIN = Scope.PROMOTE, Scope.ADMIN
 
 # None: open to whoever reaches the port, since it says nothing of any tenant.
 SCOPES: Mapping[str, Scope | None] = {
@@ -44,6 +45,10 @@ SCOPES: Mapping[str, Scope | None] = {
     "GET /v1/models/{name}": _READ,
     "GET /v1/models/{name}/versions/{version}": _READ,
     "GET /v1/models/{name}/versions/{version}/download": _READ,
+    "GET /v1/models/{name}/aliases/{alias}": _READ,
+    "PUT /v1/models/{name}/aliases/{alias}": _PROMOTE,
+    "DELETE /v1/models/{name}/aliases/{alias}": _PROMOTE,
+    "GET /v1/models/{name}/history": _READ,
     "POST /v1/models/{name}/classify": _CLASSIFY,
     "POST /v1/keys": _ADMIN,
     "GET /v1/keys": _ADMIN,

@@ -185,8 +185,10 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
             answer = service.get(f"/v1/leaderboard/comparison?a={row}&b={row}", headers=foreign)
         elif operation.endswith("/classify"):
             answer = service.post("/v1/models/tiny/classify", content=b"0,0,1\n" * 64, headers=foreign | CSV)
+        elif operation.startswith("PUT"):
+            answer = service.put("/v1/models/tiny/aliases/champion", json={"version": 1}, headers=foreign | ANY)
         else:
-            answer = ask(service, operation, foreign, **ids)
+            answer = ask(service, operation, foreign | ANY, **ids)
         problem(answer, 404, "not-found")
     for operation in listed - {"GET /v1/keys"}:
         assert ask(service, operation, foreign).json()["items"] == [], operation
@@ -197,6 +199,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
     problem(service.post("/v1/jobs", json=SPEC | {"dataset": ids["dataset_id"]}, headers=foreign), 422, "invalid-spec")
 
 
+ANY = {"If-Match": "*"}
 CSV = {"Content-Type": "text/csv"}
 
 
@@ -212,7 +215,8 @@ def _things(service: TestClient, stored: Stored, headers: dict[str, str]) -> dic
     files = service.get(f"/v1/datasets/{dataset_id}/recordings", headers=headers).json()["items"]
     return {
         "dataset_id": dataset_id, "recording_id": files[0]["id"], "job_id": job_id, "run_id": run["id"],
-        "sweep_id": sweep["id"], "name": "tiny", "version": "1", "row_id": row["id"], "key_id": key["id"],
+        "sweep_id": sweep["id"], "name": "tiny", "alias": "champion", "version": "1", "row_id": row["id"],
+        "key_id": key["id"],
     }  # fmt: skip
 
 
