@@ -48,6 +48,7 @@ async def admit(request: Request, needed: Scope | None) -> None:
             headers=_challenge(f'error="insufficient_scope", scope="{needed}"'),
         )
     request.state.caller = caller
+    request.state.about["tenant"] = caller.tenant
 
 
 async def identify(request: Request) -> Caller:

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+")  # a name or an address, without scheme, port or brackets
+
+Rate = Annotated[str | None, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 
 
 def _in_home(name: str) -> Any:
@@ -47,6 +49,14 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
+
+    rate_limit_reads: Rate = Field(
+        default=None, description="budget of a caller, such as `6000/minute`; none: no limit"
+    )
+    rate_limit_writes: Rate = None
+    rate_limit_classify: Rate = None
+
+    log_format: Literal["text", "json"] = Field(default="text", description="json: one object a line")
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
