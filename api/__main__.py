@@ -1,4 +1,4 @@
-"""`python -m api` serves until it is told to stop; `python -m api --openapi` prints the contract."""
+"""`python -m api` serves until it is told to stop; `--openapi` prints the contract, `keys` manages API keys."""
 
 import logging
 import sys
@@ -7,6 +7,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from api import keys_command
 from api.auth import NotLoopback, check_listening
 from api.main import create_app
 from api.openapi import as_text
@@ -46,6 +47,8 @@ def main() -> int:
     if sys.argv[1:] == ["--openapi"]:
         print(as_text(create_app(settings).openapi()), end="")
         return 0
+    if sys.argv[1:2] == ["keys"]:
+        return keys_command.run(sys.argv[2:], settings)
     try:
         check_listening(settings)
     except NotLoopback as refused:

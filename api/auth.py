@@ -1,14 +1,19 @@
-"""Who may ask what. Embedded mode: this machine alone, and no web page of another origin."""
+"""Who may ask what. With keys: their bearers, within their scopes. Without: this machine alone, and no foreign page."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
-from api.errors import FORBIDDEN, Refusal, problem
+from api.errors import FORBIDDEN, OUT_OF_SCOPE, UNAUTHENTICATED, Refusal, problem
+from store import keys
+from store.keys import Known, Scope
 from store.models import TENANT
 from store.settings import Settings
 
@@ -18,61 +23,129 @@ class Caller:
     """On whose behalf a request acts; every query is for one tenant."""
 
     tenant: str
+    scopes: frozenset[Scope]
+    key_id: str | None  # none where no key is asked for
+
+
+_ANYONE = Caller(TENANT, frozenset(Scope), None)
+
+
+async def admit(request: Request, needed: Scope | None) -> None:
+    """Let a request in and remember its caller; what needs no scope has none.
+
+    Raises:
+        Refusal: it bears no key that holds (401), or one without the scope (403).
+    """
+    if needed is None:
+        return
+    services = request.app.state.services
+    caller = await _bearer(request) if services.settings.require_keys else _ANYONE
+    if needed not in caller.scopes:
+        held = ", ".join(sorted(caller.scopes))
+        raise Refusal(
+            OUT_OF_SCOPE,
+            f"this needs a key with scope {needed.value!r}; the one that was sent has {held}",
+            headers=_challenge(f'error="insufficient_scope", scope="{needed}"'),
+        )
+    request.state.caller = caller
+    request.state.about["tenant"] = caller.tenant
 
 
 async def identify(request: Request) -> Caller:
-    """The caller of a request: without keys everyone on this machine is the same tenant."""
-    request.state.about["tenant"] = TENANT
-    return Caller(tenant=TENANT)
+    """The caller of a request that was let in."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def _bearer(request: Request) -> Caller:
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Refusal(UNAUTHENTICATED, "send an API key: `Authorization: Bearer pskd_…`", headers=_challenge(None))
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not keys.is_key(secret.strip()):
+        raise _invalid("the Authorization header is no `Bearer pskd_…` as it was issued")
+    keyring = request.app.state.services.keyring
+    known: Known | None = keyring.remembered(secret.strip())
+    if known is None:
+        known = await run_in_threadpool(keyring.recognise, secret.strip())
+    if known is None:
+        raise _invalid("nobody has issued this API key")
+    if known.revoked:
+        raise _invalid("this API key has been revoked")
+    if known.expired:
+        raise _invalid("this API key has expired")
+    return Caller(known.tenant, known.scopes, known.id)
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal(UNAUTHENTICATED, detail, headers=_challenge('error="invalid_token"'))
+
+
+def _challenge(reason: str | None) -> dict[str, str]:
+    """How RFC 6750 has a key asked for."""
+    return {"WWW-Authenticate": 'Bearer realm="pskd"' + (f", {reason}" if reason else "")}
 
 
 class NotLoopback(ValueError):
-    """The service was told to listen where other machines reach it, and nothing would keep them out."""
+    """The service was told to answer where strangers reach it, and nothing would keep them out."""
 
 
 def check_listening(settings: Settings) -> None:
-    """Refuse to start where strangers could connect.
+    """Refuse to start where strangers could connect and no key is asked for.
 
     Raises:
-        NotLoopback: `host` is not an address of this machine alone.
+        NotLoopback: `host` is not an address of this machine alone, or foreign names are to be answered.
     """
-    if not _is_loopback(settings.host) and not settings.behind_gateway:
+    if settings.require_keys:
+        return
+    if not _is_loopback(settings.host):
         raise NotLoopback(
-            f"PSKD_HOST={settings.host} would let other machines in, and there are no API keys; use 127.0.0.1, "
-            "or PSKD_BEHIND_GATEWAY=true where only a gateway on this network reaches the port"
+            f"PSKD_HOST={settings.host} would let other machines in without a key; use 127.0.0.1, or "
+            "PSKD_REQUIRE_KEYS=true (`python -m api keys create` makes the first key)"
+        )
+    if settings.allowed_hosts:
+        raise NotLoopback(
+            "PSKD_ALLOWED_HOSTS would let any web page of these hosts in without a key; set PSKD_REQUIRE_KEYS=true too"
         )
 
 
 class OriginGuard:
     """Refuses what a browser sends on behalf of a foreign page: every web page can reach a loopback address.
 
-    Host catches names that were re-bound to 127.0.0.1; Origin and Sec-Fetch-Site catch requests across sites.
+    Host catches names that were re-bound to this service's address; Origin and Sec-Fetch-Site catch requests across
+    sites. Besides those of loopback, only `hosts` are this service's own names.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = ()) -> None:
         self.app = app
+        self._hosts = frozenset(hosts)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer 403, or pass the request on."""
-        reason = _foreign(scope["method"], Headers(scope=scope)) if scope["type"] == "http" else None
+        reason = self._foreign(scope["method"], Headers(scope=scope)) if scope["type"] == "http" else None
         if reason is None:
             await self.app(scope, receive, send)
         else:
             await problem(scope, Refusal(FORBIDDEN, reason))(scope, receive, send)
 
+    def _foreign(self, method: str, headers: Headers) -> str | None:
+        """Why the request is not from a program or page of this service's own, if so."""
+        host = headers.get("host", "")
+        name = _hostname(f"//{host}")
+        if not _is_loopback(name) and name not in self._hosts:
+            return f"this service does not answer to {host!r}, but to localhost and to what PSKD_ALLOWED_HOSTS names"
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            return f"a page of {origin!r} may not use this service"
+        followed_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
+        if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not followed_link:
+            return "a page of another site may not use this service"
+        return None
 
-def _foreign(method: str, headers: Headers) -> str | None:
-    """Why the request is not from this machine's own programs or pages, if so."""
-    host = headers.get("host", "")
-    if not _is_loopback(_hostname(f"//{host}")):
-        return f"this service answers to localhost only, not to {host!r}"
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != host:
-        return f"a page of {origin!r} may not use this service"
-    followed_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
-    if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not followed_link:
-        return "a page of another site may not use this service"
-    return None
+
+def own_hosts(settings: Settings) -> frozenset[str]:
+    """Names beyond loopback under which the service is reached: none without keys."""
+    return frozenset({*settings.allowed_hosts, settings.host.lower()}) if settings.require_keys else frozenset()
 
 
 def _hostname(url: str) -> str:

@@ -2,14 +2,12 @@
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import INVALID, MALFORMED, MEDIA, TOO_LARGE, Fault, Refusal
@@ -86,19 +84,6 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The parsed body."""
         return parse_json(await self.body())
-
-
-class Route(APIRoute):
-    """A route whose JSON body is parsed strictly."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, over a strict request."""
-        handler: Callable[[Request], Awaitable[Response]] = super().get_route_handler()
-
-        async def strict(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
-
-        return strict
 
 
 def parse_json(data: bytes) -> Any:

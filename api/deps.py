@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
 from api.auth import Caller, identify
+from api.keyring import Keyring
 from pskd_core.data.columnar import Dataset
 from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
@@ -37,6 +38,7 @@ class Services:
     uploads: Path  # a folder for files that are being received
     open_dataset: Callable[[str], Dataset]  # by tree digest; the last few stay open
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
+    keyring: Keyring
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
 
@@ -54,7 +56,8 @@ def build_services(settings: Settings) -> Services:
     def load_bundle(tree_digest: str) -> Bundle:
         return _opened(objects, tree_digest, Bundle.load)
 
-    return Services(settings, Database(settings.database_url), objects, uploads, open_dataset, load_bundle)
+    database = Database(settings.database_url)
+    return Services(settings, database, objects, uploads, open_dataset, load_bundle, Keyring(database))
 
 
 def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:

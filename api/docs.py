@@ -5,6 +5,8 @@ from importlib.resources import files
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
+from api.routing import Route
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -29,7 +31,7 @@ _POLICY = (
 )
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/")

@@ -87,7 +87,9 @@ class Kind:
 
 
 MALFORMED = Kind(400, "malformed-request", "The request cannot be read")
+UNAUTHENTICATED = Kind(401, "unauthenticated", "The request bears no API key that holds")
 FORBIDDEN = Kind(403, "forbidden", "This caller may not do that")
+OUT_OF_SCOPE = Kind(403, "out-of-scope", "The API key lacks the scope for that")
 NOT_FOUND = Kind(404, "not-found", "There is no such thing")
 NOT_ALLOWED = Kind(405, "method-not-allowed", "This path does not take that method")
 CONFLICT = Kind(409, "conflict", "The request contradicts what is stored")
@@ -101,8 +103,8 @@ INTERNAL = Kind(500, "internal-error", "The service failed")
 UNAVAILABLE = Kind(503, "unavailable", "The service cannot answer now")
 
 _GENERAL = (
-    MALFORMED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
-    MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE
+    MALFORMED, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
+    MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE,
 )  # fmt: skip
 _BY_STATUS = {kind.status: kind for kind in _GENERAL}
 

@@ -29,43 +29,51 @@ class Once:
         """Whether the key has come before: the request then has an answer already, whatever has changed since."""
         return self.key is not None and session.get(IdempotencyKey, (self.tenant, self.key)) is not None
 
-    def accept(self, session: Session, payload: str, create: Callable[[], Created]) -> Response:
-        """The 202 of a creation, or its repetition.
+    def accept(
+        self,
+        session: Session,
+        payload: str,
+        create: Callable[[], Created],
+        *,
+        status: int = 202,
+        secret: str | None = None,
+    ) -> Response:
+        """The answer to a creation, or its repetition, in which the field `secret` is null: it is not stored.
 
         Invariant: the answer is stored in the transaction that creates, so that neither is there without the other.
         """
         if self.key is None:
-            return _accepted(*_stored(create()))
+            location, body = create()
+            return _accepted(location, body.model_dump_json(), status=status)
         fingerprint = hashlib.sha256(f"{self.operation}\n{payload}".encode()).hexdigest()
         answer = idempotency.recall(session, self.key, fingerprint=fingerprint, tenant=self.tenant)
         if answer is not None:
-            return _accepted(answer["location"], answer["body"], replayed=True)
-        location, body = _stored(create())
-        answer = {"location": location, "body": body}
+            return _accepted(answer["location"], answer["body"], status=status, replayed=True)
+        location, body = create()
+        kept = body if secret is None else body.model_copy(update={secret: None})
+        answer = {"location": location, "body": kept.model_dump_json()}
         idempotency.remember(session, self.key, fingerprint=fingerprint, answer=answer, tenant=self.tenant)
-        return _accepted(location, body)
+        return _accepted(location, body.model_dump_json(), status=status)
 
 
-# What OpenAPI says of the answer to a creation.
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {
-        "description": "Accepted; `Location` says where it is",
+def _described(what: str) -> dict[str, Any]:
+    return {
+        "description": f"{what}; `Location` says where it is",
         "headers": {
             "Location": {"schema": {"type": "string"}},
             "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "`true` on a repetition"},
         },
     }
-}
 
 
-def _stored(created: Created) -> tuple[str, str]:
-    location, body = created
-    return location, body.model_dump_json()
+# What OpenAPI says of the answer to a creation.
+ACCEPTED: dict[int | str, dict[str, Any]] = {202: _described("Accepted")}
+CREATED: dict[int | str, dict[str, Any]] = {201: _described("Created")}
 
 
-def _accepted(location: str, body: str, *, replayed: bool = False) -> Response:
+def _accepted(location: str, body: str, *, status: int, replayed: bool = False) -> Response:
     headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if replayed else {})
-    return Response(body, 202, headers, "application/json")
+    return Response(body, status, headers, "application/json")
 
 
 async def _once(

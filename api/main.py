@@ -10,25 +10,31 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from api import docs, openapi
-from api.auth import OriginGuard
+from api.auth import OriginGuard, own_hosts
 from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
 from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Figures, Heads
-from api.routers import aliases, classify, datasets, health, jobs, leaderboard, models, sweeps, system
+from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system
+from api.routing import check_guarded
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
-    classify.router, system.router, docs.router,
+    classify.router, keys.router, system.router, docs.router,
 )  # fmt: skip
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that opens its connections when it starts and closes them when it stops."""
+    """An app that opens its connections when it starts and closes them when it stops.
+
+    Raises:
+        LookupError: a route does not ask who may use it.
+    """
+    check_guarded(_ROUTERS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -61,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     if counts is not None:
         app.add_middleware(RateLimit, budgets=budgets, counts=counts)
-    app.add_middleware(OriginGuard)
+    app.add_middleware(OriginGuard, hosts=own_hosts(settings))
     app.add_middleware(Heads)
     app.add_middleware(Conversation, figures=figures)
     return app

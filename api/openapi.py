@@ -7,8 +7,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.errors import ProblemDetails
+from api.access import SCOPES
+from api.errors import ProblemDetails, documented
 from api.schemas.datasets import ImportRequest
+from store.keys import Scope
+
+_SCHEME = "api_key"
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "pskd_…",
+    "description": (
+        "An API key, with the scope that stands at each operation; another tenant's things are not found. "
+        "A service that listens on its own machine alone may ask for none."
+    ),
+}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -25,7 +38,19 @@ def describe(app: FastAPI) -> dict[str, Any]:
     )
     schemas = document["components"]["schemas"] | ours["$defs"]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["securitySchemes"] = {_SCHEME: _KEY}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _secure(operation, SCOPES[f"{method.upper()} {path}"])
     return document
+
+
+def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
+    """Say which scope an operation needs, and how it is refused without a key."""
+    operation["security"] = [] if scope is None else [{_SCHEME: [scope.value]}]
+    if scope is not None:
+        refused = {str(status): answer for status, answer in documented(401).items() if status == 401}
+        operation["responses"] = dict(sorted((operation["responses"] | refused).items()))
 
 
 def as_text(document: dict[str, Any]) -> str:

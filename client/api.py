@@ -59,10 +59,11 @@ A = TypeVar("A", bound=Answer)
 
 
 class Client:
-    """A service at one URL; `url` defaults to PSKD_URL, then to this machine's embedded stack."""
+    """A service at one URL: by default PSKD_URL's, else this machine's embedded stack; the key is PSKD_API_KEY's."""
 
-    def __init__(self, url: str | None = None) -> None:
-        self._transport = Transport(url or os.environ.get("PSKD_URL") or DEFAULT_URL)
+    def __init__(self, url: str | None = None, *, api_key: str | None = None) -> None:
+        key = api_key or os.environ.get("PSKD_API_KEY") or None
+        self._transport = Transport(url or os.environ.get("PSKD_URL") or DEFAULT_URL, key)
 
     @property
     def url(self) -> str:

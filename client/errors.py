@@ -41,6 +41,18 @@ class Refused(ClientError):
         self.request_id: str | None = problem.get("request_id")
 
 
+class BadKey(ClientError):
+    """What was given as an API key cannot be one."""
+
+    remedy = "set PSKD_API_KEY to the key as it was shown when it was made"
+
+
+class NoKey(Refused):
+    """The service asks for an API key that holds."""
+
+    remedy = "set PSKD_API_KEY to a key of this service; its operator makes one with `python -m api keys create`"
+
+
 class NotAllowed(Refused):
     """The service does not do that for this caller."""
 
@@ -82,7 +94,7 @@ class ServiceFault(Refused):
 
 
 _BY_STATUS: dict[int, type[Refused]] = {
-    401: NotAllowed,
+    401: NoKey,
     403: NotAllowed,
     404: NotFound,
     409: Conflicting,

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from client.errors import Refused, Unreachable, refusal
+from client.errors import BadKey, Refused, Unreachable, refusal
 
 _ATTEMPTS = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
@@ -26,11 +26,14 @@ Body = Callable[[], Mapping[str, Any]]
 class Transport:
     """One connection pool to one service; whatever fails is a `ClientError`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
+        headers = {} if api_key is None else {"Authorization": f"Bearer {_checked(api_key)}"}
         host = _host(self.url)
         # A proxy named by the environment is for reaching other machines.
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=not _is_loopback(host))
+        self._http = httpx.Client(
+            base_url=self.url, timeout=_TIMEOUT, headers=headers, trust_env=not _is_loopback(host)
+        )
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Read something; parameters that are None are left out."""
@@ -115,6 +118,14 @@ def _check(response: httpx.Response) -> None:
         problem if isinstance(problem, dict) else {},
         retry_after_s=float(pause) if pause.isdecimal() else 0.0,
     )
+
+
+def _checked(api_key: str) -> str:
+    """The key without the blanks around it; one that no header can carry is not shown in the error."""
+    key = api_key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise BadKey("the API key holds letters that no key has")
+    return key
 
 
 def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:

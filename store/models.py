@@ -424,6 +424,25 @@ class SweepTrial(Base):
     __table_args__ = (UniqueConstraint("job_id"),)
 
 
+class ApiKey(Base):
+    """What is known of a key that lets its bearer in; the key itself is stored nowhere."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(primary_key=True, insert_default=lambda: new_id("key"))
+    tenant: Mapped[str] = mapped_column(default=TENANT)
+    name: Mapped[str]  # whose it is, or what for
+    prefix: Mapped[str]  # its visible beginning, by which it is found
+    digest: Mapped[str]  # SHA-256 of all of it
+    scopes: Mapped[list[Any]]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]  # to the minute
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("prefix"), Index(None, "tenant", "id"))
+
+
 class IdempotencyKey(Base):
     """The answer to the first request that came with a key, for those that repeat it."""
 

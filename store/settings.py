@@ -1,10 +1,13 @@
 """Settings of every process, built once from the environment (`PSKD_…`)."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+")  # a name or an address, without scheme, port or brackets
 
 Rate = Annotated[str | None, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 
@@ -47,7 +50,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    behind_gateway: bool = Field(default=False, description="listen beyond loopback: a gateway lets in whom it should")
+    require_keys: bool = Field(default=False, description="let in only who bears an API key; else listen on loopback")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names, divided by commas, under which the service is reached with keys"
+    )
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
 
@@ -58,6 +64,19 @@ class Settings(BaseSettings):
     rate_limit_classify: Rate = None
 
     log_format: Literal["text", "json"] = Field(default="text", description="json: one object a line")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host; name hosts without scheme and port, such as pskd.example.org")
+        return hosts
 
     @model_validator(mode="after")
     def _heartbeat_fits_lease(self) -> Self:

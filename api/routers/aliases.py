@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends
 from fastapi import Path as PathParameter
 from fastapi.responses import Response
 
-from api.body import Route, require_json
+from api.body import require_json
 from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import documented
 from api.preconditions import IfMatch, IfNoneMatch, check, etag, named_revision
+from api.routing import Route
 from api.schemas.common import Paged
 from api.schemas.models import AliasChangeOut, AliasName, AliasOut, Promotion
 from pskd_core.errors import DataError

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from api.body import allow_body, require_type
 from api.deps import CallerDep, ServicesDep
 from api.errors import INVALID, Fault, Refusal, documented
+from api.routing import Route
 from api.schemas.classify import ClassificationOut, ServedModel
 from api.uploads import form_file
 from pskd_core.data.recordings import read_recording
@@ -15,7 +16,7 @@ from pskd_core.inference import classify
 from store import registry
 from store.models import ModelVersion
 
-router = APIRouter(tags=["classify"])
+router = APIRouter(tags=["classify"], route_class=Route)
 
 RECORDING_BYTES = 64 * 2**20
 _RAW_TYPES = ("text/csv", "text/plain", "text/tab-separated-values", "application/octet-stream")

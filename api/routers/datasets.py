@@ -17,6 +17,7 @@ from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, W
 from api.errors import FORBIDDEN, Refusal, documented
 from api.idempotency import ACCEPTED, Created, Once, OnceDep
 from api.paging import page_of
+from api.routing import Route
 from api.schemas.common import Paged
 from api.schemas.datasets import (
     DatasetDetail,
@@ -33,7 +34,7 @@ from store import datasets
 from store.errors import Conflict, NotFound
 from store.lifecycle import DatasetState
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=Route)
 
 _IMPORT_BODY = {
     "requestBody": {

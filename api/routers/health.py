@@ -8,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.deps import ServicesDep
 from api.errors import UNAVAILABLE, Refusal, documented, problem
+from api.routing import Route
 from api.schemas.health import Check, Readiness
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=Route)
 
 
 @router.get("/livez", status_code=204, response_class=Response, responses=documented())

@@ -10,12 +10,13 @@ from fastapi.responses import Response, StreamingResponse
 from sqlalchemy.orm import Session
 
 from api.auth import Caller
-from api.body import Route, require_json
+from api.body import require_json
 from api.deps import PAGE_LIMIT, CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.paging import page_of
 from api.planning import Submission, estimate, folds_of, planned, prepare
+from api.routing import Route
 from api.schemas.common import Paged, ShownAs
 from api.schemas.jobs import (
     Curve,
@@ -31,7 +32,7 @@ from api.schemas.jobs import (
 )
 from api.sse import Batch, stream
 from pskd_core.config import parse_spec
-from store import events, jobs, outlook, paging, runs
+from store import events, jobs, keys, outlook, paging, runs
 from store.errors import NotFound
 from store.lifecycle import ENDED_JOB, JobState
 from store.models import Dataset, Job
@@ -220,6 +221,8 @@ async def job_events(
 def _look(services: Services, job_id: str, caller: Caller, after: int) -> Batch:
     """Events above `after`; the job's state is read first, so that nothing is written after a look that says ended."""
     with services.database.read() as session:
+        if caller.key_id is not None and not keys.holds(session, caller.key_id):
+            return Batch([], ended=True)  # the stream had begun; whoever asks again is told why
         job = jobs.get(session, job_id, tenant=caller.tenant)
         found = [EventOut.of(row) for row in events.after(session, job.id, after, limit=PAGE_LIMIT)]
         return Batch(found, ended=job.state in ENDED_JOB and len(found) < PAGE_LIMIT)

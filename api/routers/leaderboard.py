@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from api.comparing import compare_rows
 from api.deps import CallerDep, Cursor, Limit, Reading, ServicesDep
 from api.errors import documented
+from api.routing import Route
 from api.schemas.comparison import RowComparison
 from api.schemas.leaderboard import Leaderboard, LeaderboardRow
 from pskd_core.published import PublishedRow, published_rows
 from store import datasets, leaderboard, pairing
 
-router = APIRouter(tags=["leaderboard"])
+router = APIRouter(tags=["leaderboard"], route_class=Route)
 
 Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 RowId = Annotated[str, Query(min_length=1, max_length=64, description="a row's id, or the beginning of it")]

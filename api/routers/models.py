@@ -13,12 +13,13 @@ from fastapi.responses import Response, StreamingResponse
 from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep
 from api.errors import documented
 from api.preconditions import etag
+from api.routing import Route
 from api.schemas.common import Paged
 from api.schemas.models import ModelDetail, ModelSummary, ModelVersionDetail, ModelVersionSummary
 from pskd_core.bundle import MODEL_FILE
 from store import registry, runs
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=Route)
 
 Version = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 _FILES = {"onnx": MODEL_FILE, "safetensors": "weights.safetensors"}

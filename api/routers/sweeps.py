@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from api.body import Route, require_json
+from api.body import require_json
 from api.deps import CallerDep, Cursor, Limit, Reading, ServicesDep, Writing
 from api.errors import INVALID, Fault, Refusal, documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.planning import planned, prepare
+from api.routing import Route
 from api.schemas.common import Paged, ShownAs
 from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSummary, axes_of, sweep_detail
 from pskd_core.config import JobSpec

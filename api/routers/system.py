@@ -6,12 +6,13 @@ from fastapi import APIRouter
 
 from api.deps import CallerDep, Reading, ServicesDep
 from api.errors import documented
+from api.routing import Route
 from api.schemas.system import QueueOut, SystemState, WorkerOut
 from store import outlook, workers
 from store.lifecycle import CLAIMABLE, RunState
 from store.queues import queue_of
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], route_class=Route)
 
 
 @router.get("/v1/system", responses=documented())

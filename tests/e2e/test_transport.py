@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from client.api import Client
-from client.errors import Busy, Conflicting, Invalid, Strange, Unreachable
+from client.errors import BadKey, Busy, Conflicting, Invalid, NoKey, Strange, Unreachable
 from client.transport import Transport
 
 DROP = "drop the connection"
@@ -188,3 +188,17 @@ def test_pages_are_read_to_the_last(server: Stumbling) -> None:
     with Client(server.url) as service:
         assert [found.name for found in service.models()] == ["a", "b", "c"]
     assert [path for _, path, *_ in server.asked] == ["/v1/models", "/v1/models?cursor=x+y"]
+
+
+def test_key_is_borne_and_never_told(server: Stumbling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the environment goes with every request; no error shows it."""
+    monkeypatch.setenv("PSKD_API_KEY", " pskd_secret\n")
+    server.script = [problem(401, "unauthenticated")]
+    with Client(server.url) as service, pytest.raises(NoKey, match="not now") as refused:
+        service.job("job_x")
+    assert server.asked[0][2]["authorization"] == "Bearer pskd_secret"
+    assert "PSKD_API_KEY" in refused.value.remedy
+    monkeypatch.setenv("PSKD_API_KEY", "pskd_secret ü")
+    with pytest.raises(BadKey) as bad:
+        Client(server.url)
+    assert "pskd_secret" not in str(bad.value)

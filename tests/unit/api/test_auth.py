@@ -1,19 +1,20 @@
 """Who gets in without a key: this machine's programs and our own pages."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from api.auth import NotLoopback, OriginGuard, check_listening
+from api.auth import NotLoopback, OriginGuard, check_listening, own_hosts
 from store.settings import Settings
 
 HERE = {"host": "127.0.0.1:8750"}
 
 
-def status_for(headers: dict[str, str], *, method: str = "GET") -> int:
+def status_for(headers: dict[str, str], *, method: str = "GET", hosts: Collection[str] = ()) -> int:
     """The status of a request with these headers; 200 if it gets past the guard."""
     answered: list[int] = []
 
@@ -31,7 +32,7 @@ def status_for(headers: dict[str, str], *, method: str = "GET") -> int:
     scope: dict[str, Any] = {
         "type": "http", "method": method, "path": "/v1/jobs", "headers": raw, "state": {"request_id": "r"}
     }  # fmt: skip
-    asyncio.run(OriginGuard(app)(scope, receive, send))
+    asyncio.run(OriginGuard(app, hosts=hosts)(scope, receive, send))
     return answered[0]
 
 
@@ -86,8 +87,32 @@ def test_listening_elsewhere_is_refused(host: str) -> None:
         check_listening(Settings(host=host))
 
 
-def test_an_operator_may_say_that_a_gateway_stands_before() -> None:
-    """A container listens on all its addresses, which only the gateway reaches; it must be said, never guessed."""
-    check_listening(Settings(host="::", behind_gateway=True))
+def test_listening_elsewhere_with_keys_is_allowed() -> None:
+    """A container listens on all its addresses once keys are asked for; it must be said, never guessed."""
+    check_listening(Settings(host="::", require_keys=True, allowed_hosts=("pskd.example.org",)))
     with pytest.raises(ValidationError):
-        Settings.model_validate({"behind_gateway": "perhaps"})
+        Settings.model_validate({"require_keys": "perhaps"})
+
+
+def test_foreign_names_without_keys_are_refused() -> None:
+    """Whoever allows hosts and forgets the keys is told so at the start."""
+    with pytest.raises(NotLoopback, match="PSKD_REQUIRE_KEYS"):
+        check_listening(Settings(allowed_hosts=("pskd.example.org",)))
+    assert own_hosts(Settings(allowed_hosts=("pskd.example.org",))) == frozenset()
+
+
+def test_own_names_are_answered_with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys the service answers to the names that its operator lists, and still to no foreign page."""
+    monkeypatch.setenv("PSKD_ALLOWED_HOSTS", "pskd.example.org, 10.0.0.5")
+    hosts = own_hosts(Settings(host="192.0.2.7", require_keys=True))
+    for host in ("pskd.example.org", "PSKD.example.org:8443", "10.0.0.5:8000", "192.0.2.7:8000", "127.0.0.1:8000"):
+        assert status_for({"host": host, "origin": f"https://{host}"}, hosts=hosts) == 200
+        assert status_for({"host": host, "origin": "https://evil.example"}, hosts=hosts) == 403
+    assert status_for({"host": "evil.example"}, hosts=hosts) == 403
+
+
+@pytest.mark.parametrize("host", ["https://pskd.example.org", "pskd.example.org:8000", "*"])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    """A host that would never match is found when the service starts."""
+    with pytest.raises(ValidationError, match="without scheme and port"):
+        Settings(allowed_hosts=(host,))

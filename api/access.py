@@ -1,0 +1,71 @@
+"""Which scope a key needs for which operation: one table, and no route without a line in it."""
+
+from collections.abc import Iterable, Mapping
+
+from store.keys import Scope
+
+_READ, _SUBMIT, _CLASSIFY = Scope.READ, Scope.SUBMIT, Scope.CLASSIFY
+_PROMOTE, _ADMIN = Scope.PROMOTE, Scope.ADMIN
+
+# None: open to whoever reaches the port, since it says nothing of any tenant.
+SCOPES: Mapping[str, Scope | None] = {
+    "GET /": None,
+    "GET /docs": None,
+    "GET /docs/start.js": None,
+    "GET /docs/swagger-ui-bundle.js": None,
+    "GET /docs/swagger-ui.css": None,
+    "GET /livez": None,
+    "GET /readyz": None,
+    "GET /metrics": _READ,
+    "POST /v1/datasets": _SUBMIT,
+    "GET /v1/datasets": _READ,
+    "GET /v1/datasets/{dataset_id}": _READ,
+    "GET /v1/datasets/{dataset_id}/recordings": _READ,
+    "GET /v1/datasets/{dataset_id}/recordings/{recording_id}": _READ,
+    "POST /v1/jobs": _SUBMIT,
+    "GET /v1/jobs": _READ,
+    "GET /v1/jobs/{job_id}": _READ,
+    "GET /v1/jobs/{job_id}/runs": _READ,
+    "POST /v1/jobs/{job_id}/cancel": _SUBMIT,
+    "POST /v1/jobs/{job_id}/pause": _SUBMIT,
+    "POST /v1/jobs/{job_id}/resume": _SUBMIT,
+    "POST /v1/jobs/{job_id}/retry": _SUBMIT,
+    "GET /v1/jobs/{job_id}/metrics": _READ,
+    "GET /v1/jobs/{job_id}/events": _READ,
+    "GET /v1/runs/{run_id}/report": _READ,
+    "GET /v1/runs/{run_id}/predictions": _READ,
+    "POST /v1/sweeps": _SUBMIT,
+    "GET /v1/sweeps": _READ,
+    "GET /v1/sweeps/{sweep_id}": _READ,
+    "GET /v1/sweeps/{sweep_id}/summary": _READ,
+    "POST /v1/sweeps/{sweep_id}/cancel": _SUBMIT,
+    "GET /v1/leaderboard": _READ,
+    "GET /v1/leaderboard/comparison": _READ,
+    "GET /v1/models": _READ,
+    "GET /v1/models/{name}": _READ,
+    "GET /v1/models/{name}/versions/{version}": _READ,
+    "GET /v1/models/{name}/versions/{version}/download": _READ,
+    "GET /v1/models/{name}/aliases/{alias}": _READ,
+    "PUT /v1/models/{name}/aliases/{alias}": _PROMOTE,
+    "DELETE /v1/models/{name}/aliases/{alias}": _PROMOTE,
+    "GET /v1/models/{name}/history": _READ,
+    "POST /v1/models/{name}/classify": _CLASSIFY,
+    "GET /v1/system": _READ,
+    "POST /v1/keys": _ADMIN,
+    "GET /v1/keys": _ADMIN,
+    "GET /v1/keys/{key_id}": _ADMIN,
+    "POST /v1/keys/{key_id}/revoke": _ADMIN,
+}
+
+
+def scope_of(methods: Iterable[str], path: str) -> Scope | None:
+    """The scope that a route needs; None: it is open.
+
+    Raises:
+        LookupError: the table does not say, so nobody has decided who may ask it.
+    """
+    (operation,) = (f"{method} {path}" for method in methods)
+    try:
+        return SCOPES[operation]
+    except KeyError:
+        raise LookupError(f"api/access.py does not say which scope `{operation}` needs; add a line there") from None
