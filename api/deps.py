@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
 from api.auth import Caller, identify
+from api.readers import ReaderLimits, Readers
 from pskd_core.data.columnar import Dataset
 from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
@@ -37,6 +38,7 @@ class Services:
     uploads: Path  # a folder for files that are being received
     open_dataset: Callable[[str], Dataset]  # by tree digest; the last few stay open
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
+    readers: Readers  # of uploaded recordings
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
 
@@ -54,7 +56,9 @@ def build_services(settings: Settings) -> Services:
     def load_bundle(tree_digest: str) -> Bundle:
         return _opened(objects, tree_digest, Bundle.load)
 
-    return Services(settings, Database(settings.database_url), objects, uploads, open_dataset, load_bundle)
+    limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
+    readers = Readers(settings.readers, limits)
+    return Services(settings, Database(settings.database_url), objects, uploads, open_dataset, load_bundle, readers)
 
 
 def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:

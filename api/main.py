@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = services = build_services(settings)
         yield
+        services.readers.close()
         services.database.dispose()
 
     app = FastAPI(
