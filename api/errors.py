@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -28,9 +28,11 @@ from pskd_core.errors import (
     problem_fields,
 )
 from store.errors import (
+    AliasMoved,
     BadCursor,
     Conflict,
     DatasetNotUsable,
+    GateRefused,
     IllegalTransition,
     KeyInFlight,
     KeyReused,
@@ -67,6 +69,7 @@ class ProblemDetails(BaseModel):
     request_id: str
     errors: tuple[Fault, ...] | None = None
     missing: tuple[str, ...] | None = Field(default=None, description="what a dataset lacks")
+    gate: dict[str, JsonValue] | None = Field(default=None, description="figures that refused a promotion")
     file: str | None = None
     row: int | None = Field(default=None, description="from 1")
     column: str | None = None
@@ -86,15 +89,18 @@ FORBIDDEN = Kind(403, "forbidden", "This caller may not do that")
 NOT_FOUND = Kind(404, "not-found", "There is no such thing")
 NOT_ALLOWED = Kind(405, "method-not-allowed", "This path does not take that method")
 CONFLICT = Kind(409, "conflict", "The request contradicts what is stored")
+STALE = Kind(412, "precondition-failed", "What is to be changed has changed")
 TOO_LARGE = Kind(413, "body-too-large", "The request body is too large")
 MEDIA = Kind(415, "unsupported-media-type", "The request body has a type that is not read here")
 INVALID = Kind(422, "invalid-request", "The request is wrong")
+MISSING_CONDITION = Kind(428, "precondition-required", "The request must say which state it changes")
 TOO_MANY = Kind(429, "too-many-requests", "Too many requests")
 INTERNAL = Kind(500, "internal-error", "The service failed")
 UNAVAILABLE = Kind(503, "unavailable", "The service cannot answer now")
 
 _GENERAL = (
-    MALFORMED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, TOO_LARGE, MEDIA, INVALID, TOO_MANY, INTERNAL, UNAVAILABLE
+    MALFORMED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
+    MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE
 )  # fmt: skip
 _BY_STATUS = {kind.status: kind for kind in _GENERAL}
 
@@ -105,6 +111,8 @@ KINDS: dict[type[Exception], Kind] = {
     NotComparable: Kind(409, "not-comparable", "The two results cannot be compared"),
     NotFound: NOT_FOUND,
     Conflict: CONFLICT,
+    GateRefused: Kind(409, "gate-refused", "The version is no better than the one it would replace"),
+    AliasMoved: STALE,
     DatasetNotUsable: Kind(409, "dataset-not-usable", "The dataset's import failed"),
     IllegalTransition: Kind(409, "illegal-transition", "That is not possible in this state"),
     KeyInFlight: Kind(409, "request-in-flight", "The same request is being worked on"),
@@ -160,6 +168,7 @@ def problem(scope: Scope, error: Exception, **members: Any) -> Response:
         request_id=request_id(scope),
         errors=_faults(error) or None,
         missing=getattr(error, "missing", None) or None,
+        gate=getattr(error, "gate", None),
         **(problem_fields(error) if isinstance(error, DataError) else {}),
     )
     body = content.model_dump(mode="json", exclude_none=True) | members

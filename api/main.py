@@ -15,14 +15,14 @@ from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
 from api.middleware import Conversation, Figures
-from api.routers import classify, datasets, health, jobs, leaderboard, models, sweeps
+from api.routers import aliases, classify, datasets, health, jobs, leaderboard, models, sweeps
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
-    health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, classify.router,
-    docs.router,
+    health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
+    classify.router, docs.router,
 )  # fmt: skip
 
 

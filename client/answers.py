@@ -337,6 +337,35 @@ class Model(Answer):
     latest: ModelVersion | None
 
 
+class ModelAlias(Answer):
+    """What an alias names."""
+
+    alias: str
+    version: int
+    updated_at: datetime
+
+
+class Gate(Answer):
+    """How a version compared with the one that it was to replace."""
+
+    passed: bool
+    by: str
+    detail: str
+
+
+class AliasChange(Answer):
+    """An alias came to name another version."""
+
+    alias: str
+    from_version: int | None
+    to_version: int | None
+    at: datetime
+    actor: str
+    reason: str | None
+    forced: bool
+    gate: Gate | None
+
+
 # --- Classification -----------------------------------------------------------------------------------------------
 
 

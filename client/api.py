@@ -21,6 +21,7 @@ from httpx import Response
 from pydantic import ValidationError
 
 from client.answers import (
+    AliasChange,
     Answer,
     Classification,
     Dataset,
@@ -31,6 +32,7 @@ from client.answers import (
     JobMetrics,
     JobSummary,
     Model,
+    ModelAlias,
     Page,
     Recording,
     RecordingSummary,
@@ -41,7 +43,7 @@ from client.answers import (
     SweepEstimate,
     SweepSummary,
 )
-from client.errors import ImportFailed, NoDataset, Refused, Strange, Unreachable, WaitedTooLong
+from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
 from pskd_core.config import JobSpec
@@ -290,6 +292,25 @@ class Client:
     def models(self) -> Iterator[Model]:
         """All registered models."""
         return self._pages("/v1/models", Page[Model])
+
+    def promote(
+        self, model: str, version: int, *, alias: str = "champion", force: bool = False, reason: str | None = None
+    ) -> ModelAlias:
+        """Let an alias name this version, if the gate lets it pass and nobody moves the alias meanwhile.
+
+        To roll back is to promote the former version. `force` overrules the gate and needs a `reason`.
+        """
+        path = f"/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}"
+        try:
+            condition = {"If-Match": self._transport.get(path).headers["ETag"]}
+        except NotFound:  # a new alias; if it is the model that is missing, the next answer says so
+            condition = {"If-None-Match": "*"}
+        body = {"version": version, "force": force, "reason": reason}
+        return self._read(ModelAlias, self._transport.put(path, body, condition))
+
+    def history(self, model: str) -> Iterator[AliasChange]:
+        """What happened to a model's aliases, newest first."""
+        return self._pages(f"/v1/models/{quote(model, safe='')}/history", Page[AliasChange])
 
     def classify(
         self,

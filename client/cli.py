@@ -13,6 +13,7 @@ from client.api import DEFAULT_URL, Client
 from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
+from client.model_commands import models, promote
 from client.options import AsJson
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
@@ -359,11 +360,8 @@ def compare(ctx: typer.Context, a: RowId, b: RowId, as_json: AsJson = False) -> 
 app.command()(reproduce)
 
 
-@app.command()
-def models(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Registered models."""
-    with _service(ctx) as service:
-        output.print_many(service.models(), output.MODELS, as_json=as_json, empty="no models yet; `pskd submit`")
+app.add_typer(models, name="models")
+app.command()(promote)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
-from client.answers import Dataset, DatasetSummary, Finding, JobSummary, Model, Run
+from client.answers import AliasChange, Dataset, DatasetSummary, Finding, JobSummary, Model, Run
 from client.errors import Refused
 from client.leaderboard import Difference, LeaderboardRow, OverSubjects, PublishedRow, Statistic
 from pskd_core.printable import printable
@@ -293,6 +293,16 @@ MODELS: Columns[Model] = {
     "N": lambda model: _number(_model_tested(model, "n")),
     "dataset": lambda model: model.latest.dataset_name if model.latest else "",
     "protocol": lambda model: model.latest.protocol if model.latest else "",
+}
+
+HISTORY: Columns[AliasChange] = {
+    "at": lambda change: when(change.at),
+    "alias": lambda change: change.alias,
+    "from": lambda change: "–" if change.from_version is None else str(change.from_version),
+    "to": lambda change: "–" if change.to_version is None else str(change.to_version),
+    "by": lambda change: change.actor,
+    "gate": lambda change: "forced" if change.forced else change.gate.by.replace("_", " ") if change.gate else "",
+    "reason": lambda change: change.reason or "",
 }
 
 

@@ -41,6 +41,10 @@ class Transport:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return self._send("POST", path, body, params=_given(parameters), headers=headers)
 
+    def put(self, path: str, body: Mapping[str, Any], condition: Mapping[str, str]) -> httpx.Response:
+        """Change something that is as `condition`, a header, supposes; the service knows a repetition."""
+        return self._send("PUT", path, lambda: {"json": body}, headers=dict(condition))
+
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
         """An answer that arrives bit by bit; it is not asked for again when it breaks."""

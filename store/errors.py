@@ -1,5 +1,7 @@
 """What the store refuses; nothing here knows HTTP."""
 
+from typing import Any
+
 
 class StoreError(Exception):
     """Base of what the store raises on purpose."""
@@ -19,6 +21,18 @@ class Conflict(StoreError):
 
 class DatasetNotUsable(Conflict):
     """A job names a dataset whose import failed."""
+
+
+class GateRefused(Conflict):
+    """A version is no better than the one it would replace; `gate` holds the figures."""
+
+    def __init__(self, detail: str, gate: dict[str, Any]) -> None:
+        super().__init__(detail)
+        self.gate = gate
+
+
+class AliasMoved(StoreError):
+    """An alias is not where the request supposes it to be."""
 
 
 class IllegalTransition(Conflict):

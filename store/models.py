@@ -282,6 +282,7 @@ class Model(Base):
     tenant: Mapped[str] = mapped_column(default=TENANT)
     name: Mapped[str]
     last_version: Mapped[int] = mapped_column(default=0)
+    revision: Mapped[int] = mapped_column(default=0)  # changes so far: of its versions and of what its aliases name
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
     __table_args__ = (UniqueConstraint("tenant", "name"),)
@@ -314,7 +315,26 @@ class ModelAlias(Base):
     model_id: Mapped[str] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"), primary_key=True)
     alias: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=0)  # of the model, when the alias came to name this version
     updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class AliasChange(Base):
+    """An alias came to name another version; never changed, and kept as long as its model."""
+
+    __tablename__ = "alias_change"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of the model, after the change
+    alias: Mapped[str]
+    from_version: Mapped[int | None]  # null: the alias is new
+    to_version: Mapped[int | None]  # null: it was deleted
+    before: Mapped[int | None]  # the alias's revision until then
+    actor: Mapped[str]
+    reason: Mapped[str | None]
+    forced: Mapped[bool] = mapped_column(default=False)
+    gate: Mapped[dict[str, Any] | None]  # how the two versions compared
+    at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
 class Sweep(Base):

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from pskd_core.config import JobSpec
 from store import paging
-from store.base import db_now, new_id, present, upsert
+from store.base import new_id, present, upsert
 from store.errors import NotFound
 from store.leaderboard import method_name, protocol_name
-from store.models import TENANT, Dataset, Job, Model, ModelAlias, ModelVersion, Run
+from store.models import TENANT, AliasChange, Dataset, Job, Model, ModelAlias, ModelVersion, Run
 from store.paging import Page
 
 CHAMPION = "champion"
+REGISTRATION = "registration"  # who named the first version
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def register_version(session: Session, run: Run, job: Job, dataset: Dataset) -> 
 
     Invariant: the number comes from the model's row, which stays locked until the commit; a run registers once.
     """
-    model_id, number = _next_version(session, job.tenant, model_name(job, dataset.name))
+    model_id, number, revision = _next_version(session, job.tenant, model_name(job, dataset.name))
     version = ModelVersion(
         model_id=model_id,
         version=number,
@@ -53,21 +54,39 @@ def register_version(session: Session, run: Run, job: Job, dataset: Dataset) -> 
         protocol=protocol_name(JobSpec.model_validate(job.spec)),
     )
     session.add(version)
-    if number == 1:
-        session.add(ModelAlias(model_id=model_id, alias=CHAMPION, version=number))
     session.flush()
+    if number == 1:
+        _crown(session, model_id, number, revision)
     return version
 
 
-def _next_version(session: Session, tenant: str, name: str) -> tuple[str, int]:
+def _crown(session: Session, model_id: str, version: int, revision: int) -> None:
+    """A model that has one version serves it; to replace it takes a promotion."""
+    session.add(ModelAlias(model_id=model_id, alias=CHAMPION, version=version, revision=revision))
+    session.add(
+        AliasChange(
+            model_id=model_id,
+            revision=revision,
+            alias=CHAMPION,
+            to_version=version,
+            actor=REGISTRATION,
+            reason="the model's first version",
+        )
+    )
+    session.flush()
+
+
+def _next_version(session: Session, tenant: str, name: str) -> tuple[str, int, int]:
     insert = upsert(session, Model).values(id=new_id("mdl"), tenant=tenant, name=name)
     session.execute(insert.on_conflict_do_nothing(index_elements=["tenant", "name"]))
     counted = (
-        update(Model).where(Model.tenant == tenant, Model.name == name).values(last_version=Model.last_version + 1)
+        update(Model)
+        .where(Model.tenant == tenant, Model.name == name)
+        .values(last_version=Model.last_version + 1, revision=Model.revision + 1)
+        .returning(Model.id, Model.last_version, Model.revision)
     )
-    returned = counted.returning(Model.id, Model.last_version)
-    row = session.execute(returned, execution_options={"synchronize_session": False}).one()
-    return row.id, row.last_version
+    row = session.execute(counted, execution_options={"synchronize_session": False}).one()
+    return row.id, row.last_version, row.revision
 
 
 def resolve(
@@ -98,6 +117,11 @@ def _named(name: str, version: int | None, alias: str | None) -> str:
     if version is not None:
         return f"{name} version {version}"
     return f"{name} alias {alias}" if alias is not None else name
+
+
+def tracked_name(model: Model) -> str:
+    """What the model is called in MLflow, which knows no tenants."""
+    return model.name if model.tenant == TENANT else f"{model.tenant}.{model.name}"
 
 
 def version_of_run(session: Session, run_id: str) -> ModelVersion | None:
@@ -144,14 +168,6 @@ def _with_aliases(session: Session, models: Sequence[Model]) -> list[RegisteredM
     for row in session.scalars(select(ModelAlias).where(ModelAlias.model_id.in_(aliases)).order_by(ModelAlias.alias)):
         aliases[row.model_id][row.alias] = row.version
     return [RegisteredModel(model, aliases[model.id]) for model in models]
-
-
-def set_alias(session: Session, name: str, alias: str, version: int, *, tenant: str = TENANT) -> None:
-    """Points an alias at a version. Raises NotFound."""
-    target = resolve(session, name, version=version, tenant=tenant)
-    insert = upsert(session, ModelAlias).values(model_id=target.model_id, alias=alias, version=version)
-    moved = {"version": version, "updated_at": db_now()}
-    session.execute(insert.on_conflict_do_update(index_elements=["model_id", "alias"], set_=moved))
 
 
 def recent_versions(session: Session, model_ids: Sequence[str]) -> Sequence[ModelVersion]:

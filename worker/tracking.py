@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from store import outbox, registry, runs
 from store.engine import Database
 from store.lifecycle import ENDED_RUN, RunState
-from store.models import TENANT, Dataset, Job, Model, Run
+from store.models import Dataset, Job, Model, Run
 from store.objects import ObjectStore
 from store.outbox import Message
 from worker.tracked_model import register
@@ -101,6 +101,9 @@ class Tracker:
 
     def _deliver(self, message: Message) -> None:
         try:
+            if message.payload["op"] == "alias":
+                self._move_alias(message.payload)
+                return
             with self._database.read() as session:
                 facts = _facts(session, message.key)
             tracking_id = facts.run.tracking_id or self._find_or_create(facts)
@@ -113,6 +116,16 @@ class Tracker:
                 raise
             # What the server refuses today it refuses tomorrow, and the run's later notes wait behind this one.
             logger.exception("note %s of %s is dropped", message.payload["op"], message.key)
+
+    def _move_alias(self, change: Mapping[str, Any]) -> None:
+        """Where the version is not known here yet, its registration will ask what names it."""
+        name, alias, run_id = change["name"], change["alias"], change["run_id"]
+        if run_id is None:
+            self._client.delete_registered_model_alias(name, alias)
+            return
+        found = self._client.search_model_versions(f"name = '{name}' and tag.`{RUN_TAG}` = '{run_id}'", max_results=1)
+        if found:
+            self._client.set_registered_model_alias(name, alias, str(found[0].version))
 
     def _find_or_create(self, facts: Facts) -> str:
         experiment_id = self._experiment()
@@ -195,9 +208,7 @@ def _facts(session: Session, run_id: str) -> Facts:
     model = session.get_one(Model, version.model_id)
     pointers = registry.get(session, model.name, tenant=job.tenant).aliases
     aliases = [alias for alias, number in pointers.items() if number == version.version]
-    # MLflow knows no tenants.
-    name = model.name if job.tenant == TENANT else f"{job.tenant}.{model.name}"
-    return Facts(run, job, dataset, RegisteredAs(name, version.version, aliases))
+    return Facts(run, job, dataset, RegisteredAs(registry.tracked_name(model), version.version, aliases))
 
 
 def _passes(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep
 from api.errors import documented
+from api.preconditions import etag
 from api.schemas.common import Paged
 from api.schemas.models import ModelDetail, ModelSummary, ModelVersionDetail, ModelVersionSummary
 from pskd_core.bundle import MODEL_FILE
@@ -36,9 +37,12 @@ def list_models(session: Reading, caller: CallerDep, limit: Limit = 50, cursor: 
 
 
 @router.get("/v1/models/{name}", responses=documented(404))
-def read_model(name: str, session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None) -> ModelDetail:
+def read_model(
+    name: str, response: Response, session: Reading, caller: CallerDep, limit: Limit = 50, cursor: Cursor = None
+) -> ModelDetail:
     """One model with its aliases and versions, newest first."""
     found = registry.get(session, name, tenant=caller.tenant)
+    response.headers["ETag"] = etag(found.model.revision)
     page = registry.versions(session, found.model.id, limit=limit, cursor=cursor)
     return ModelDetail(
         name=found.model.name,

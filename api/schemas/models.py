@@ -1,10 +1,14 @@
 """Registered models and their versions, as answered."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
 
 from api.schemas.common import Json, Out, Paged
+from pskd_core.fields import Frozen
 from store.models import ModelVersion
+from store.promotion import Gate
 from store.registry import RegisteredModel
 
 
@@ -60,3 +64,50 @@ class ModelVersionDetail(ModelVersionSummary):
     classes: tuple[str, ...]
     inputs: tuple[str, ...]
     spec: Json
+
+
+def _nameable(alias: str) -> str:
+    # MLflow, where the alias is to be found too, keeps these for itself.
+    if alias.lower() == "latest" or (alias[:1].lower() == "v" and alias[1:].isdecimal()):
+        raise ValueError("names a version by itself; take another name, such as `champion`")
+    return alias
+
+
+AliasName = Annotated[
+    str, Field(min_length=1, max_length=64, pattern="^[A-Za-z][A-Za-z0-9_-]*$"), AfterValidator(_nameable)
+]
+
+
+class Promotion(Frozen):
+    """Which version an alias is to name."""
+
+    version: int = Field(ge=1, le=2**31 - 1)
+    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="kept in the history")
+    force: bool = Field(default=False, description="although the gate refuses it; needs a reason")
+
+    @model_validator(mode="after")
+    def _forced_for_a_reason(self) -> Self:
+        if self.force and self.reason is None:
+            raise ValueError("force needs a reason, which the history keeps")
+        return self
+
+
+class AliasOut(Out):
+    """What an alias names; its `ETag` goes into `If-Match` of whoever changes it."""
+
+    alias: str
+    version: int
+    updated_at: datetime
+
+
+class AliasChangeOut(Out):
+    """An alias came to name another version."""
+
+    alias: str
+    from_version: int | None = Field(description="null: the alias was new")
+    to_version: int | None = Field(description="null: the alias was deleted")
+    at: datetime
+    actor: str
+    reason: str | None
+    forced: bool = Field(description="the gate had refused it")
+    gate: Gate | None = Field(description="how both versions compared; null where nothing was compared")

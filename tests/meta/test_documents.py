@@ -12,7 +12,9 @@ from typer.main import get_command
 from client.cli import app
 from pskd_core.config import parse_spec
 from pskd_core.sweep import MOST_TRIALS, parse_sweep
+from store.settings import Settings
 from tests.meta.project import ROOT, pyproject
+from worker.settings import WorkerSettings
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -93,6 +95,13 @@ def test_sweeps_of_the_how_to_are_valid() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     assert [parse_sweep(yaml.safe_load(each)).trials for each in shown] == [6, 4]
     assert f"at most {MOST_TRIALS}" in text
+
+
+def test_operators_find_every_setting_described() -> None:
+    """docs/operations.md lists each setting of api, worker and keeper once, and none that nobody reads."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `PSKD_([A-Z_]+)` \|", text, flags=re.MULTILINE)
+    assert sorted(described) == sorted(name.upper() for name in Settings.model_fields | WorkerSettings.model_fields)
 
 
 def test_changelog_describes_this_version() -> None:

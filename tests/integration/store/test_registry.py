@@ -2,7 +2,7 @@
 
 import pytest
 
-from store import registry, runs
+from store import promotion, registry, runs
 from store.engine import Database
 from store.errors import NotFound
 from tests.stored import add_ready_dataset, claim, finish, submit
@@ -34,8 +34,10 @@ def test_versions_and_champion(database: Database) -> None:
     assert (second.bundle_digest, second.bundle_bytes, second.dataset_name) == ("b" * 64, 4096, "made")
     assert second.metrics["test_accuracy"] == 0.9
     with database.write() as session:
-        registry.set_alias(session, "wrist-student-v2", "champion", 3)
-        registry.set_alias(session, "wrist-student-v2", "old", 1)
+        for alias, version in (("champion", 3), ("old", 1)):
+            candidacy = promotion.consider(session, "wrist-student-v2", alias, version)
+            gate = promotion.judge(candidacy, lambda _digest: None)
+            promotion.promote(session, candidacy, gate, actor="me", reason="a try", force=True)
     with database.read() as session:
         assert registry.resolve(session, "wrist-student-v2").version == 3
         assert registry.resolve(session, "wrist-student-v2", alias="old").version == 1
@@ -62,7 +64,7 @@ def test_what_is_not_there(database: Database) -> None:
         with pytest.raises(NotFound):
             registry.get(session, "yours")
         with pytest.raises(NotFound):
-            registry.set_alias(session, "mine", "best", 9)
+            promotion.consider(session, "mine", "best", 9)
 
 
 def test_pages(database: Database) -> None:

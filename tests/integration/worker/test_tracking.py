@@ -19,10 +19,10 @@ from pskd_core.data.recordings import SensorRecording
 from pskd_core.data.splits import plan_folds
 from pskd_core.inference import Bundle, classify
 from pskd_core.run import Run
-from store import outbox, runs, seedstats
+from store import outbox, promotion, registry, runs, seedstats
 from store.engine import Database
 from store.lifecycle import FailureCause
-from store.models import Outbox
+from store.models import Model, Outbox
 from store.models import Run as RunRow
 from store.objects import ObjectStore
 from store.runs import ClaimedRun, Finish
@@ -279,3 +279,25 @@ def test_the_confusion_matrix_is_a_table_with_names() -> None:
     """Rows are the true classes, and names with commas stay whole."""
     table = confusion_csv({"confusion": [[3, 1], [0, 2]]}, ["wave", "sit, stand"])
     assert table == 'true \\ predicted,wave,"sit, stand"\nwave,3,1\n"sit, stand",0,2\n'
+
+
+def test_an_alias_follows(
+    database: Database, settings: WorkerSettings, objects: ObjectStore, tracker: Tracker, client: MlflowClient,
+    claimed: ClaimedRun, bundle: Path, trained: Run,
+) -> None:  # fmt: skip
+    """A promoted alias names the same version in MLflow once the note is delivered, and a deleted one is gone there."""
+    succeed(database, settings, objects, claimed, bundle, trained)
+    deliver(tracker)
+    with database.write() as session:
+        version = registry.version_of_run(session, claimed.run_id)
+        assert version is not None
+        model = session.get_one(Model, version.model_id)
+        candidacy = promotion.consider(session, model.name, "canary", version.version)
+        gate = promotion.judge(candidacy, lambda _digest: None)
+        promotion.promote(session, candidacy, gate, actor="me")
+    deliver(tracker)
+    assert client.get_model_version_by_alias(model.name, "canary").tags[RUN_TAG] == claimed.run_id
+    with database.write() as session:
+        promotion.remove(session, model.name, "canary", revision=None, actor="me")
+    deliver(tracker)
+    assert set(client.get_registered_model(model.name).aliases) == {"champion"}
