@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     behind_gateway: bool = Field(default=False, description="listen beyond loopback: a gateway lets in whom it should")
     readers: int = Field(default=2, ge=1, description="processes of an API that read uploaded recordings")
-    reader_memory_bytes: int = Field(default=2 * 2**30, gt=0, description="of one reader; 24 h at 100 Hz need 1.3 GiB")
+    reader_memory_bytes: int = Field(
+        default=2 * 2**30, gt=0, description="of one reader; 64 MiB of CSV need up to 1.3 GiB"
+    )
     reader_timeout_s: float = Field(default=30.0, gt=0, description="to read one recording")
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
