@@ -1,5 +1,6 @@
 """`python -m api` serves until it is told to stop; `python -m api --openapi` prints the contract."""
 
+import logging
 import socket
 import sys
 from types import FrameType
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from api.auth import NotLoopback, check_listening
 from api.main import create_app
 from api.openapi import as_text
+from store import logs
 from store.settings import Settings
 
 _GRACE_S = 10
@@ -24,7 +26,8 @@ class Server(uvicorn.Server):
                 app,
                 host=settings.host,
                 port=settings.port,
-                log_level="info",
+                log_config=None,  # ours
+                access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
             )
@@ -54,6 +57,9 @@ def main() -> int:
     except NotLoopback as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2
+    logs.configure(settings.log_format)
+    for ours in ("api", "uvicorn"):
+        logging.getLogger(ours).setLevel(logging.INFO)
     Server(create_app(settings), settings).run()
     return 0
 

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import FORBIDDEN, Refusal, problem
@@ -19,8 +20,9 @@ class Caller:
     tenant: str
 
 
-async def identify() -> Caller:
+async def identify(request: Request) -> Caller:
     """The caller of a request: without keys everyone on this machine is the same tenant."""
+    request.state.about["tenant"] = TENANT
     return Caller(tenant=TENANT)
 
 

@@ -14,7 +14,8 @@ from api.auth import OriginGuard
 from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
-from api.middleware import Conversation, Figures
+from api.limits import Counts, RateLimit, budgets_of
+from api.middleware import Conversation, Figures, Heads
 from api.routers import aliases, classify, datasets, health, jobs, leaderboard, models, sweeps
 from store.settings import Settings
 
@@ -35,6 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         services.readers.close()
         services.database.dispose()
+        if counts is not None:
+            await counts.close()
 
     app = FastAPI(
         title="PSKD",
@@ -47,7 +50,9 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.openapi = partial(_described, app)  # type: ignore[method-assign]
-    app.state.figures = Figures()
+    app.state.figures = figures = Figures()
+    budgets = budgets_of(settings)
+    counts = Counts(settings.broker_url, figures.registry) if budgets else None
     for router in _ROUTERS:
         app.include_router(router)
     for kind in HANDLED:
@@ -55,19 +60,27 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(405, _not_allowed)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
+    if counts is not None:
+        app.add_middleware(RateLimit, budgets=budgets, counts=counts)
     app.add_middleware(OriginGuard)
-    app.add_middleware(Conversation, figures=app.state.figures)
+    app.add_middleware(Heads)
+    app.add_middleware(Conversation, figures=figures)
     return app
 
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
-    """405 with all methods of the path; by itself the framework names those of one route only."""
+    """What the path takes: a 405 that names all of it, or the answer to OPTIONS.
+
+    By itself the framework names the methods of one route only.
+    """
     routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     methods = {
         method for route in routes if route.path_regex.fullmatch(request.url.path) for method in route.methods or ()
     }
-    response = await answer(request, error)
-    response.headers["Allow"] = ", ".join(sorted(methods))
+    if "GET" in methods:
+        methods.add("HEAD")
+    response = Response(status_code=204) if request.method == "OPTIONS" else await answer(request, error)
+    response.headers["Allow"] = ", ".join(sorted(methods | {"OPTIONS"}))
     return response
 
 

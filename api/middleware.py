@@ -1,5 +1,6 @@
-"""What happens around every request: an id, headers, figures, and an answer whatever fails."""
+"""What happens around every request: an id, headers, figures, a line in the log, and an answer whatever fails."""
 
+import logging
 import re
 import time
 import uuid
@@ -8,7 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem
+from api.errors import MALFORMED, Fault, Refusal, problem
+from store import logs
+
+logger = logging.getLogger("api.access")
 
 _OUR_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -19,6 +23,13 @@ _OUR_HEADERS = {
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Whoever stands between might believe another of two than this service does.
+_ONCE = frozenset(
+    {
+        b"authorization", b"content-length", b"content-type", b"cookie", b"host", b"idempotency-key", b"if-match",
+        b"last-event-id", b"origin", b"x-request-id",
+    }
+)  # fmt: skip
 
 
 class Figures:
@@ -35,8 +46,7 @@ class Figures:
 
     def observe(self, scope: Scope, *, status: int, seconds: float) -> None:
         """Count one answered request under its route, never under its path."""
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = getattr(scope.get("route"), "path", "none")
+        method, route = scope["method"] if scope["method"] in _METHODS else "other", _route(scope)
         self.requests.labels(method, route, status).inc()
         self.seconds.labels(method, route).observe(seconds)
 
@@ -54,7 +64,9 @@ class Conversation:
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
-        scope.setdefault("state", {})["request_id"] = request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(Headers(scope=scope))
+        about = {"request_id": request_id}
+        scope.setdefault("state", {}).update(request_id=request_id, about=about)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -66,14 +78,68 @@ class Conversation:
                     headers.setdefault(name, value)
             await send(message)
 
+        with logs.about(about):
+            try:
+                _refuse_twice(scope)
+                await self.app(scope, receive, send_with_headers)
+            except Exception as error:
+                if status:  # the answer has begun; the server must cut it off
+                    raise
+                await problem(scope, error)(scope, receive, send_with_headers)
+            finally:
+                seconds = time.perf_counter() - started
+                self.figures.observe(scope, status=status, seconds=seconds)
+                _log(scope, status=status, seconds=seconds)
+
+
+class Heads:
+    """HEAD wherever there is GET: the same answer without its body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on as GET, and only the headers back."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+
+        # The server itself looks at the method in `scope`; what routing finds is for the log and the figures.
+        inner = {**scope, "method": "GET"}
         try:
-            await self.app(scope, receive, send_with_headers)
-        except Exception as error:
-            if status:  # the answer has begun; the server must cut it off
-                raise
-            await problem(scope, error)(scope, receive, send_with_headers)
+            await self.app(inner, receive, send_head)
         finally:
-            self.figures.observe(scope, status=status, seconds=time.perf_counter() - started)
+            scope.update({name: inner[name] for name in ("route", "path_params") if name in inner})
+
+
+def _refuse_twice(scope: Scope) -> None:
+    """Raises Refusal if a header that has one value comes several times."""
+    names = [name for name, _ in scope["headers"] if name in _ONCE]
+    if len(names) != len(set(names)):
+        name = next(name for name in names if names.count(name) > 1).decode()
+        detail = "came more than once; send it once"
+        raise Refusal(MALFORMED, f"{name} {detail}", errors=[Fault(detail=detail, header=name)])
+
+
+def _log(scope: Scope, *, status: int, seconds: float) -> None:
+    """One line for a request: its route, never its path or query, which callers fill as they like."""
+    method, route, duration_ms = scope["method"], _route(scope), round(1000 * seconds, 2)
+    about = {"method": method, "route": route, "status": status, "duration_ms": duration_ms}
+    logger.info("%s %s %d %.1f ms", method, route, status, duration_ms, extra=about | _ids(scope))
+
+
+def _ids(scope: Scope) -> dict[str, str]:
+    """What the path names."""
+    return {name: value for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
+
+
+def _route(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "none"))
 
 
 def _request_id(headers: Headers) -> str:

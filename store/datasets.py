@@ -37,6 +37,11 @@ class ClaimedImport:
         """The dataset's id."""
         return self.claim.id
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What lines of the log say of it."""
+        return {"dataset_id": self.dataset_id, "tenant": self.tenant}
+
 
 _FREE = (Dataset.state == DatasetState.VALIDATING) & Dataset.worker.is_(None)
 _HELD = (Dataset.state == DatasetState.VALIDATING) & Dataset.worker.is_not(None)

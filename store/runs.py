@@ -48,6 +48,11 @@ class ClaimedRun:
         """The run's id."""
         return self.claim.id
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What lines of the log say of it."""
+        return {"run_id": self.run_id, "job_id": self.job_id, "tenant": self.tenant}
+
 
 @dataclass(frozen=True)
 class Finish:

@@ -1,10 +1,12 @@
 """Settings of every process, built once from the environment (`PSKD_…`)."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Rate = Annotated[str | None, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 
 
 def _in_home(name: str) -> Any:
@@ -46,6 +48,14 @@ class Settings(BaseSettings):
     reader_timeout_s: float = Field(default=30.0, gt=0, description="to read one recording")
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
+
+    rate_limit_reads: Rate = Field(
+        default=None, description="budget of a caller, such as `6000/minute`; none: no limit"
+    )
+    rate_limit_writes: Rate = None
+    rate_limit_classify: Rate = None
+
+    log_format: Literal["text", "json"] = Field(default="text", description="json: one object a line")
 
     @model_validator(mode="after")
     def _heartbeat_fits_lease(self) -> Self:

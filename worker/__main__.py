@@ -23,10 +23,10 @@ IMPORTS_AT_ONCE = 1
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; runs under way are handed back."""
-    logs.configure()
     # Celery warns root of pickled messages; here messages are JSON, and a container knows no one but root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     settings = WorkerSettings()
+    logs.configure(settings)
     name = f"{socket.gethostname()}:{os.getpid()}"
     worker = Worker(
         name=name,

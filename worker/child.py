@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from collections.abc import Mapping
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -49,7 +50,7 @@ def warm_up(context: ForkServerContext) -> None:
 
 def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder: Path) -> None:
     """Main function of a run's process."""
-    _enter(claimed.run_id, link, folder)
+    _enter(settings, link, folder, claimed.about)
     # Torch is imported in children only, where the fork server has loaded it before: the worker itself stays small.
     from worker.execute import Execution  # noqa: PLC0415
 
@@ -59,7 +60,7 @@ def run_child(settings: WorkerSettings, claimed: ClaimedRun, link: Link, folder:
 
 def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, folder: Path) -> None:
     """Main function of an import's process."""
-    _enter(claimed.dataset_id, link, folder)
+    _enter(settings, link, folder, claimed.about)
     from worker.imports import import_claimed  # noqa: PLC0415
 
     database, objects = _stores(settings)
@@ -76,9 +77,9 @@ def _import_all() -> None:
         importlib.import_module(name)
 
 
-def _enter(name: str, link: Link, folder: Path) -> None:
+def _enter(settings: WorkerSettings, link: Link, folder: Path, about: Mapping[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
-    logs.configure(name)
+    logs.configure(settings, **about)
     tempfile.tempdir = str(folder)  # gone with the run, and on the disk that its operator chose
     threading.Thread(target=_end_when_abandoned, args=(link, folder), daemon=True).start()
 

@@ -37,8 +37,8 @@ _WORST_PAUSE_S = 5.0
 
 def main() -> None:
     """Run all loops until SIGTERM or SIGINT."""
-    logs.configure()
     settings, stopping = WorkerSettings(), threading.Event()
+    logs.configure(settings)
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, lambda _signal, _frame: stopping.set())
     database, app = Database(settings.database_url), make_app(settings)

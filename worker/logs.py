@@ -2,9 +2,11 @@
 
 import logging
 
+from store import logs
+from worker.settings import WorkerSettings
 
-def configure(who: str = "") -> None:
-    """Our own messages from INFO, those of libraries from WARNING; `who` stands before each message."""
-    form = f"%(asctime)s %(levelname)s %(name)s: {who + ': ' if who else ''}%(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form)
+
+def configure(settings: WorkerSettings, **about: str) -> None:
+    """Our own messages from INFO, those of libraries from WARNING; every line of this process is `about` this."""
+    logs.configure(settings.log_format, **about)
     logging.getLogger("worker").setLevel(logging.INFO)

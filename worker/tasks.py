@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 
-from store import datasets, runs
+from store import datasets, logs, runs
 from store.engine import Database
 from store.queues import IO
 from worker import notes
@@ -65,8 +65,9 @@ def do_run(worker: Worker) -> bool:
             notes.state(session, settings, claimed.run_id)
     if claimed is None:
         return False
-    logger.info("%s: attempt %d of seed %d, fold %s", claimed.run_id, claimed.attempts, claimed.seed, claimed.fold)
-    _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed)
+    with logs.about(claimed.about):
+        logger.info("attempt %d of seed %d, fold %s", claimed.attempts, claimed.seed, claimed.fold)
+        _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed)
     return True
 
 
@@ -79,8 +80,9 @@ def do_import(worker: Worker) -> bool:
         claimed = datasets.claim_import(session, worker=worker.name, lease_s=settings.lease_s)
     if claimed is None:
         return False
-    logger.info("%s: attempt %d to import %r", claimed.dataset_id, claimed.attempts, claimed.name)
-    _supervise(worker, ImportLease(worker.database, settings, claimed.claim), link, import_child, claimed)
+    with logs.about(claimed.about):
+        logger.info("attempt %d to import %r", claimed.attempts, claimed.name)
+        _supervise(worker, ImportLease(worker.database, settings, claimed.claim), link, import_child, claimed)
     return True
 
 

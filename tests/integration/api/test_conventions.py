@@ -52,7 +52,31 @@ def test_a_wrong_method_is_told_the_right_ones(service: TestClient) -> None:
     """405 names every method that the path takes."""
     answer = service.put("/v1/jobs")
     problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_a_path_says_what_it_takes(service: TestClient) -> None:
+    """OPTIONS is answered with the methods, and opens nothing to pages from elsewhere; no path takes everything."""
+    answer = service.options("/v1/jobs/job_1/cancel")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    problem(service.options("/v1/nothing"), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/job_1", "/docs", "/openapi.json", "/metrics"])
+def test_heads_are_answers_without_bodies(service: TestClient, path: str) -> None:
+    """HEAD has the status and the headers of GET, errors included, and nothing else."""
+    head, whole = service.head(path), service.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (whole.status_code, whole.headers["content-type"])
+    assert head.content == b""
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Content-Type", "Idempotency-Key", "Host", "X-Request-ID"])
+def test_a_header_that_has_one_value_comes_once(service: TestClient, name: str) -> None:
+    """Of two, a proxy and this service might each believe another; the refusal names the header."""
+    headers = [(name, "127.0.0.1:8750"), (name, "x")]
+    faults = problem(service.post("/v1/jobs", content=b"{}", headers=headers), 400, "malformed-request")["errors"]
+    assert [fault["header"] for fault in faults] == [name.lower()]
 
 
 def test_a_body_that_announces_too_much_is_not_read(service: TestClient) -> None:

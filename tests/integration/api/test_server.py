@@ -1,5 +1,6 @@
 """The server as a process: it starts, streams as things happen, and stops when told."""
 
+import json
 import os
 import signal
 import subprocess
@@ -116,3 +117,23 @@ def test_who_waits_for_a_sweep_asks_for_its_trials_when_they_have_changed(stored
     assert states[0] == ["queued", "queued"]
     assert states[-1] == ["succeeded", "succeeded"]
     assert (whole, whole < counts) == (len(states), True)
+
+
+def test_a_log_of_json_has_a_line_for_each_request_and_no_secret(settings: Settings, port: int) -> None:
+    """Every line is an object; a request's has route, status, duration, id and tenant, and nothing it was sent."""
+    secret = "pskd_ab12cd34_R4nd0m-Secret_0123456789abcdef"
+    headers = {"Authorization": f"Bearer {secret}", "X-Request-ID": "r1"}
+    with start(settings, PSKD_PORT=str(port), PSKD_LOG_FORMAT="json") as process:
+        deadline = time.monotonic() + START_S
+        while not answers(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        httpx.get(f"http://127.0.0.1:{port}/v1/jobs/job_1?key={secret}", headers=headers)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=START_S)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    (line,) = [each for each in lines if each.get("request_id") == "r1"]
+    assert line["duration_ms"] > 0
+    told = {"method": "GET", "route": "/v1/jobs/{job_id}", "status": 404, "job_id": "job_1", "tenant": "default"}
+    assert told.items() <= line.items()
+    assert "R4nd0m" not in errors

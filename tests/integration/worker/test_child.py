@@ -14,6 +14,7 @@ import pytest
 from tests.integration.worker.stack import all_gone, until
 from worker.child import PRELOAD, _enter, forkserver
 from worker.link import Link, Stop
+from worker.settings import WorkerSettings
 
 LOADED = 0
 MISSING = 1
@@ -26,14 +27,14 @@ def say_what_is_loaded(names: tuple[str, ...]) -> None:
 
 
 def work_for_ever(link: Link, folder: Path) -> None:
-    _enter("run_1", link, folder)
+    _enter(WorkerSettings(), link, folder, {"run_id": "run_1"})
     (folder / "half").write_text("written")
     link.beat()
     time.sleep(600)
 
 
 def make_a_temporary_file(link: Link, folder: Path) -> None:
-    _enter("run_1", link, folder)
+    _enter(WorkerSettings(), link, folder, {"run_id": "run_1"})
     with tempfile.NamedTemporaryFile() as file:
         sys.exit(INSIDE if Path(file.name).parent == folder else OUTSIDE)
 

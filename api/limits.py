@@ -1,0 +1,181 @@
+"""How often a caller may ask: budgets shared by all API processes through Redis, each spent in small shares.
+
+A process takes a share of a caller's budget at a time, a hundredth, and counts it down in memory: Redis is asked once
+for many requests. So no caller gets more than the budget, and one that is spread over several processes may be refused
+a few shares early.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import RedisStorage
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import TOO_MANY, Refusal, problem
+from store.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WAIT_S = 0.05  # the most that a request waits for Redis
+AGAIN_S = 1.0  # after trouble nobody waits for so long
+_SHARES = 100
+_MOST_KNOWN = 10_000  # shares in memory; beyond, those of ended windows go, else all
+_FREE_OF_CHARGE = frozenset({"/livez", "/readyz", "/metrics"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass
+class Share:
+    """What one process still has of a caller's budget in one window."""
+
+    left: int
+    elsewhere: int  # what nobody had taken from the budget when this was
+    ends_at: float  # of the window, on the clock of `time.time`
+
+
+class Counts:
+    """Windows counted in Redis. Without Redis nothing is counted and everyone is let in, which is logged once."""
+
+    def __init__(self, broker_url: str, registry: CollectorRegistry) -> None:
+        self._pool = ConnectionPool.from_url(broker_url.replace("redis+socket://", "unix://"), socket_connect_timeout=1)
+        over: Any = {"connection_pool": self._pool}  # which its types do not know
+        self._storage = RedisStorage("async+redis://", implementation="redispy", **over)
+        self._again_at = 0.0
+        self._works = Gauge("pskd_rate_limits_enforced", "1 unless the counters cannot be reached", registry=registry)
+        self._unchecked = Counter(
+            "pskd_rate_limits_unchecked", "Requests let in because the counters could not be reached", registry=registry
+        )
+        self._works.set(1)
+
+    async def take(self, key: str, *, amount: int, window_s: int) -> int | None:
+        """How much of this window is taken once `amount` more is; none if that is not known within the wait."""
+        if time.monotonic() < self._again_at:
+            self._unchecked.inc()
+            return None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                taken = await self._storage.incr(key, window_s, amount)
+        except (RedisError, OSError) as trouble:  # a timeout is an OSError
+            self._miss(trouble)
+            return None
+        if self._again_at:
+            logger.info("rate limits are enforced again")
+            self._again_at = 0.0
+            self._works.set(1)
+        return taken
+
+    def _miss(self, trouble: Exception) -> None:
+        if not self._again_at:
+            logger.warning("rate limits are not enforced, everyone is let in: %s", str(trouble) or "no answer")
+        self._again_at = time.monotonic() + AGAIN_S
+        self._works.set(0)
+        self._unchecked.inc()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.disconnect()
+
+
+def budgets_of(settings: Settings) -> Mapping[str, RateLimitItem]:
+    """The budgets that the operator has set, by name; none by default."""
+    rates = {
+        "reads": settings.rate_limit_reads,
+        "writes": settings.rate_limit_writes,
+        "classify": settings.rate_limit_classify,
+    }
+    return {name: parse(rate) for name, rate in rates.items() if rate}
+
+
+class RateLimit:
+    """Refuses callers that have spent their budget, until its window ends."""
+
+    def __init__(self, app: ASGIApp, *, budgets: Mapping[str, RateLimitItem], counts: Counts) -> None:
+        self.app = app
+        self._counts = counts
+        self._budgets = budgets
+        self._policies = {name: f'"{name}";q={item.amount};w={item.get_expiry()}' for name, item in budgets.items()}
+        self._shares: dict[tuple[str, str], Share] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 429, or pass the request on; either way with what is left of the budget."""
+        name = _budget_of(scope) if scope["type"] == "http" else ""
+        if name not in self._budgets or scope["path"] in _FREE_OF_CHARGE:
+            await self.app(scope, receive, send)
+            return
+        share = await self._spend(name, _caller(scope))
+        if share is None:
+            await self.app(scope, receive, send)
+            return
+        reset_s = max(math.ceil(share.ends_at - time.time()), 1)
+        told = {
+            "RateLimit-Policy": self._policies[name],
+            "RateLimit": f'"{name}";r={max(share.left, 0) + share.elsewhere};t={reset_s}',
+        }
+
+        async def send_told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(told)
+            await send(message)
+
+        if share.left < 0:
+            detail = f"the budget for {name} is spent; it is {self._budgets[name]}; try again in {reset_s} s"
+            refusal = Refusal(TOO_MANY, detail, headers={"Retry-After": str(reset_s)})
+            await problem(scope, refusal)(scope, receive, send_told)
+        else:
+            await self.app(scope, receive, send_told)
+
+    async def _spend(self, name: str, caller: str) -> Share | None:
+        """The caller's share after this request, negative if there was nothing left; none if nobody knows."""
+        now, item = time.time(), self._budgets[name]
+        share = self._shares.get((name, caller))
+        if share is None or share.ends_at <= now or (share.left <= 0 and share.elsewhere):
+            share = await self._fetch(name, caller, item, now)
+        if share is not None:
+            share.left = max(share.left - 1, -1)
+        return share
+
+    async def _fetch(self, name: str, caller: str, item: RateLimitItem, now: float) -> Share | None:
+        window_s, amount = item.get_expiry(), max(item.amount // _SHARES, 1)
+        number = int(now // window_s)
+        taken = await self._counts.take(f"{name}/{caller}/{number}", amount=amount, window_s=window_s)
+        if taken is None:
+            return None
+        before = taken - amount
+        granted = max(min(amount, item.amount - before), 0)
+        share = Share(granted, max(item.amount - taken, 0), (number + 1.0) * window_s)
+        if (other := self._shares.get((name, caller))) is not None and other.ends_at == share.ends_at:
+            share.left += max(other.left, 0)  # taken by another request while this one waited
+        self._make_room(now)
+        self._shares[name, caller] = share
+        return share
+
+    def _make_room(self, now: float) -> None:
+        if len(self._shares) >= _MOST_KNOWN:
+            self._shares = {key: share for key, share in self._shares.items() if share.ends_at > now}
+        if len(self._shares) >= _MOST_KNOWN:
+            self._shares = {}
+
+
+def _budget_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    if path.endswith(("/classify", "/infer")) or path == "/v1/classifications":
+        return "classify" if scope["method"] == "POST" else "reads"
+    return "reads" if scope["method"] in _READS else "writes"
+
+
+def _caller(scope: Scope) -> str:
+    """Who asks, as far as can be told before anybody has looked at a key: the key's digest, else the address."""
+    if shown := Headers(scope=scope).get("authorization"):
+        return hashlib.sha256(shown.encode()).hexdigest()[:32]
+    return str((scope.get("client") or ("local",))[0])
