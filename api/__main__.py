@@ -1,6 +1,7 @@
 """`python -m api` serves until it is told to stop; `--openapi` prints the contract, `keys` manages API keys."""
 
 import logging
+import socket
 import sys
 from types import FrameType
 
@@ -18,7 +19,7 @@ _GRACE_S = 10
 
 
 class Server(uvicorn.Server):
-    """Ends open event streams as soon as it is asked to stop, or it would wait for them."""
+    """Has its readers ready, and ends open event streams when it is asked to stop, or it would wait for them."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         super().__init__(
@@ -33,6 +34,11 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once; opens the app's connections and listens."""
+        await super().startup(sockets)
+        self._app.state.services.readers.warm()  # so that the first recording need not wait for them
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called on SIGINT and SIGTERM."""

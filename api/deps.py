@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.auth import Caller, identify
 from api.keyring import Keyring
+from api.readers import ReaderLimits, Readers
 from pskd_core.data.columnar import Dataset
 from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
@@ -39,6 +40,7 @@ class Services:
     open_dataset: Callable[[str], Dataset]  # by tree digest; the last few stay open
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
     keyring: Keyring
+    readers: Readers  # of uploaded recordings
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
 
@@ -57,7 +59,9 @@ def build_services(settings: Settings) -> Services:
         return _opened(objects, tree_digest, Bundle.load)
 
     database = Database(settings.database_url)
-    return Services(settings, database, objects, uploads, open_dataset, load_bundle, Keyring(database))
+    limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
+    readers = Readers(settings.readers, limits)
+    return Services(settings, database, objects, uploads, open_dataset, load_bundle, Keyring(database), readers)
 
 
 def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:

@@ -40,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = services = build_services(settings)
         yield
+        services.readers.close()
         services.database.dispose()
         if counts is not None:
             await counts.close()

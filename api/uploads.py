@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any, TypeVar
+from tempfile import NamedTemporaryFile, SpooledTemporaryFile
+from typing import IO, Any, TypeVar, cast
 
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -60,6 +61,21 @@ async def form_file(
         yield _file_of(form), form
     finally:
         await form.close()
+
+
+@asynccontextmanager
+async def body_file(request: Request, *, folder: Path, most_in_memory: int) -> AsyncIterator[IO[bytes]]:
+    """The body as a file, in memory or below `folder` while it lasts.
+
+    Raises:
+        Refusal: it is empty (422).
+    """
+    with SpooledTemporaryFile(most_in_memory, dir=str(folder)) as file:
+        async for chunk in request.stream():
+            await run_in_threadpool(file.write, chunk)
+        if not file.tell():
+            raise Refusal(INVALID, "the body is empty", errors=[Fault(detail="is empty", pointer="")])
+        yield cast("IO[bytes]", file)
 
 
 async def _checked(

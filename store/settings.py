@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="names, divided by commas, under which the service is reached with keys"
     )
+    readers: int = Field(default=2, ge=1, description="processes of an API that read uploaded recordings")
+    reader_memory_bytes: int = Field(
+        default=2 * 2**30, gt=0, description="of one reader; 64 MiB of CSV need up to 1.3 GiB"
+    )
+    reader_timeout_s: float = Field(default=30.0, gt=0, description="to read one recording")
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
 

@@ -1,17 +1,22 @@
 """A recording in, a labelled timeline out."""
 
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
 from api.body import allow_body, require_type
 from api.deps import CallerDep, ServicesDep
 from api.errors import INVALID, Fault, Refusal, documented
+from api.readers import Readers
 from api.routing import Route
 from api.schemas.classify import ClassificationOut, ServedModel
-from api.uploads import form_file
-from pskd_core.data.recordings import read_recording
+from api.uploads import body_file, form_file
+from pskd_core.data.recordings import MOST_FORMAT_BYTES, SensorRecording, is_text, read_recording
+from pskd_core.data.series import Unit
 from pskd_core.inference import classify
 from store import registry
 from store.models import ModelVersion
@@ -19,6 +24,7 @@ from store.models import ModelVersion
 router = APIRouter(tags=["classify"], route_class=Route)
 
 RECORDING_BYTES = 64 * 2**20
+_INLINE_BYTES = 2**20  # of text, whose parser counts as it goes
 _RAW_TYPES = ("text/csv", "text/plain", "text/tab-separated-values", "application/octet-stream")
 _RECORDING_BODY = {
     "requestBody": {
@@ -39,21 +45,36 @@ _RECORDING_BODY = {
 
 @dataclass(frozen=True)
 class Upload:
-    """A recording as it arrived."""
+    """A recording as it arrived, in a file that lasts as long as the request."""
 
-    data: bytes
+    file: IO[bytes]
     filename: str | None
 
+    @contextmanager
+    def recording(self, readers: Readers, *, rate_hz: float | None, unit: Unit | None) -> Iterator[SensorRecording]:
+        """What it holds: a short text is read here, all else by a reader, which is taken until the block ends."""
+        size, head = self.file.seek(0, os.SEEK_END), self._head()
+        if size <= _INLINE_BYTES and is_text(head):
+            yield read_recording(self.file.read(), filename=self.filename, rate_hz=rate_hz, unit=unit)
+            return
+        with readers.reader() as reader:
+            yield reader.read(self.file, size=size, filename=self.filename, rate_hz=rate_hz, unit=unit)
 
-async def _read_upload(request: Request, services: ServicesDep) -> Upload:
+    def _head(self) -> bytes:
+        self.file.seek(0)
+        head = self.file.read(MOST_FORMAT_BYTES)
+        self.file.seek(0)
+        return head
+
+
+async def _receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
     allow_body(request, most_bytes=RECORDING_BYTES)
     if require_type(request, "multipart/form-data", *_RAW_TYPES) == "multipart/form-data":
         async with form_file(request, folder=services.uploads) as (file, _):
-            return Upload(await file.read(), file.filename)
-    data = await request.body()
-    if not data:
-        raise Refusal(INVALID, "the body is empty", errors=[Fault(detail="is empty", pointer="")])
-    return Upload(data, None)
+            yield Upload(file.file, file.filename)
+    else:
+        async with body_file(request, folder=services.uploads, most_in_memory=_INLINE_BYTES) as body:
+            yield Upload(body, None)
 
 
 @dataclass(frozen=True)
@@ -77,14 +98,14 @@ async def _choice(
 @router.post("/v1/models/{name}/classify", responses=documented(400, 404, 413, 415), openapi_extra=_RECORDING_BODY)
 def classify_recording(
     name: str,
-    upload: Annotated[Upload, Depends(_read_upload)],
+    upload: Annotated[Upload, Depends(_receive, scope="function")],
     choice: Annotated[Choice, Depends(_choice)],
     services: ServicesDep,
     caller: CallerDep,
     rate_hz: Annotated[
         float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")
     ] = None,
-    unit: Annotated[Literal["g", "m/s^2"] | None, Query(description="if the file does not say")] = None,
+    unit: Annotated[Unit | None, Query(description="if the file does not say")] = None,
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5,
 ) -> ClassificationOut:
     """Labels a recording of an accelerometer: CSV, `.mat`, `.npy` or `.npz`, as a form or as the raw body."""
@@ -93,7 +114,7 @@ def classify_recording(
             session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
         )
     bundle = services.load_bundle(found.bundle_digest)
-    recording = read_recording(upload.data, filename=upload.filename, rate_hz=rate_hz, unit=unit)
-    answer = classify(bundle, recording, top_k=top_k)
+    with upload.recording(services.readers, rate_hz=rate_hz, unit=unit) as recording:
+        answer = classify(bundle, recording, top_k=top_k)
     fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
     return ClassificationOut(**fields)

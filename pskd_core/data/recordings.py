@@ -21,6 +21,7 @@ _FEWEST_SAMPLES = 16
 _LOW_RATE_HZ = 15.0
 _MOST_G = 1e4  # beyond what any accelerometer measures; a network overflows far above it
 _LARGEST_G = 20.0  # beyond what wrist sensors measure
+MOST_FORMAT_BYTES = 128  # at the beginning of a file, which tell its format
 _MOST_USUAL = 40.0  # in m/s², of the usual magnitude
 
 Format = Literal["npy", "npz", "mat", "text"]
@@ -98,6 +99,11 @@ def _read(data: bytes, file: str | None, *, with_time: bool) -> Series:
             return read_table(_decoded(data, file), file=file, with_time=with_time)
         case _ as never:
             assert_never(never)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a file whose first `MOST_FORMAT_BYTES` these are is read, or refused, as text."""
+    return _format(data) == "text"
 
 
 def _format(data: bytes) -> Format:

@@ -16,6 +16,7 @@ LARGEST = 1e30  # what any value stays below: float32 holds it, and sums of it
 # Clocks that deviate from an even grid by less than this share of a sample are taken as even: their digits are rounded.
 _EVEN = 0.1
 _GAP_STEPS, _GAP_S = 5, 0.2  # a pause this many usual steps long, and at least this long, is a gap
+_MOST_GAPS = 10_000  # all of them are listed to whoever asks
 _MOST_FILLED = 4  # grid samples per sample read, beyond which a recording is mostly gap
 
 
@@ -69,6 +70,10 @@ def evenly(values: Array, time_s: Array, *, file: str | None) -> Even:
             f"{len(values)} samples lie scattered over {elapsed[-1]:.0f} s; cut the recording up", file=file
         )
     gaps = tuple((round(elapsed[i], 3), round(elapsed[i + 1], 3)) for i in np.flatnonzero(pause).tolist())
+    if len(gaps) > _MOST_GAPS:
+        raise DataError(
+            f"{len(gaps)} gaps are more than the {_MOST_GAPS} that are bridged; cut the recording up", file=file
+        )
     if gaps:
         repairs.append(f"{len(gaps)} gaps were bridged by straight lines, the longest of {step.max():.2f} s")
     if not gaps and np.abs(elapsed * rate_hz - np.arange(len(elapsed))).max() < _EVEN:

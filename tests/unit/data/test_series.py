@@ -69,3 +69,10 @@ def test_times_that_do_not_place_the_samples_are_refused(time_s: Array, message:
     """Whole seconds, no times at all, a wrong unit and a gap of years are errors with a remedy, not guesses."""
     with pytest.raises(DataError, match=message):
         evenly(wave(TIME_S), time_s, file="made.csv")
+
+
+def test_a_recording_of_gaps_is_refused() -> None:
+    """Every gap is listed in the answer, so a file cannot make more of them than somebody could read."""
+    time_s = np.cumsum(np.tile([0.01] * 8 + [0.21], 10_001))
+    with pytest.raises(DataError, match="10001 gaps are more than the 10000 that are bridged; cut the recording up"):
+        evenly(np.zeros((len(time_s), 3)), time_s, file=None)
