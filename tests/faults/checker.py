@@ -258,8 +258,8 @@ def _wrong_standings(history: History) -> Iterator[str]:
         ):
             yield f"seed {seed}, fold {fold} of {row} is counted for {run_id}"
             return
-    if wrong := {row for row, _, _ in finished} ^ {standing.id for standing in history.standings}:
-        yield f"the rows {sorted(wrong)} have no results, or stand nowhere"
+    if astray := {row for row, _, _ in finished} ^ {standing.id for standing in history.standings}:
+        yield f"the rows {sorted(astray)} have no results, or stand nowhere"
     for standing in history.standings:
         tests = {place[1:]: runs[run_id].test for place, run_id in history.counted.items() if place[0] == standing.id}
         for name, stands, counts in _compared(standing, tests):
