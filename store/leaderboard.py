@@ -62,10 +62,14 @@ def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Teste
     refresh(session, configuration)
 
 
-def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Configuration:
-    spec = JobSpec.model_validate(job.spec)
+def configuration_id(job: Job, dataset: Dataset) -> str:
+    """The row that a job's results count for."""
     identity = f"{job.tenant}\n{job.configuration_hash}\n{dataset.content_digest}"
-    id_ = hashlib.sha256(identity.encode()).hexdigest()
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Configuration:
+    spec, id_ = JobSpec.model_validate(job.spec), configuration_id(job, dataset)
     tested_folds = select(Run.fold).where(Run.job_id == job.id, Run.n_test > 0, Run.seed == spec.seeds[0])
     insert = upsert(session, Configuration).values(
         id=id_,

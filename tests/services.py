@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,19 +53,87 @@ def short_folder(prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass
+class Server:
+    """A server that can be stopped, killed and started again under its address, with the state that it had.
+
+    To be started by a thread that lives as long as the server may: the kernel ends it with that thread.
+    """
+
+    url: str
+    command: Sequence[str | Path]
+    folder: Path
+    answers: Callable[[], bool]
+    stop_by: signal.Signals
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it, and do not wait until it answers."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder)
+        return self.process
+
+    def start(self) -> None:
+        """Until it answers."""
+        _wait(self.launch(), self.answers, self.log)
+
+    def stop(self, by: signal.Signals | None = None) -> None:
+        """End it in its own way, or `by` another signal; one that does not end is killed."""
+        if self.process is None:
+            return
+        self.process.send_signal(by or self.stop_by)
+        try:
+            self.process.wait(timeout=_START_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Its URL, while it runs."""
+        try:
+            self.start()
+            yield self.url
+        finally:
+            self.stop()
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """A fresh PostgreSQL server; yields the URL of its `postgres` database, reached by a unix socket."""
+    with postgres_server() as server, server.running() as url:
+        yield url
+
+
+@contextmanager
+def postgres_server(**settings: str) -> Iterator[Server]:
+    """A PostgreSQL server that has a folder and is yet to be started; `settings` take the place of those for tests."""
     with short_folder("pskd-pg-") as folder:
         data = folder / "data"
         wrap, binaries = _unprivileged(folder)
         initdb: list[str | Path] = [*wrap, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"]
         subprocess.run([*initdb, "-E", "UTF8", "--no-locale", "--no-sync"], check=True, capture_output=True)
-        options = [part for name, value in _POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        server: list[str | Path] = [*wrap, *_DIE_WITH_PARENT, binaries / "postgres", "-D", data, "-k", folder, *options]
+        options = [
+            part for name, value in {**_POSTGRES_SETTINGS, **settings}.items() for part in ("-c", f"{name}={value}")
+        ]
+        command: list[str | Path] = [
+            *wrap,
+            *_DIE_WITH_PARENT,
+            binaries / "postgres",
+            "-D",
+            data,
+            "-k",
+            folder,
+            *options,
+        ]
+        url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
         # SIGINT: end now; on SIGTERM it waits until the last client has gone.
-        with _server(server, folder, lambda: _postgres_answers(folder), stop=signal.SIGINT):
-            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        yield Server(url, command, folder, lambda: _postgres_answers(folder), signal.SIGINT)
 
 
 def postgres_binaries() -> Path:
@@ -101,9 +170,17 @@ def _postgres_answers(folder: Path) -> bool:
 @contextmanager
 def valkey(*options: str) -> Iterator[str]:
     """A fresh Valkey server (speaks Redis) on a free port; yields its URL. `options` go to the server."""
+    with valkey_server(*options) as server, server.running() as url:
+        yield url
+
+
+@contextmanager
+def valkey_server(*options: str) -> Iterator[Server]:
+    """A Valkey server that has a port and a folder and is yet to be started."""
     with short_folder("pskd-valkey-") as folder:
         port = free_port()
-        server = [
+        command: list[str | Path] = [
+            *_DIE_WITH_PARENT,
             get_binary_path(),
             "--port",
             str(port),
@@ -115,8 +192,7 @@ def valkey(*options: str) -> Iterator[str]:
             "",
             *options,
         ]
-        with _server([*_DIE_WITH_PARENT, *server], folder, lambda: _valkey_answers(port), stop=signal.SIGTERM):
-            yield f"redis://127.0.0.1:{port}/0"
+        yield Server(f"redis://127.0.0.1:{port}/0", command, folder, lambda: _valkey_answers(port), signal.SIGTERM)
 
 
 def _valkey_answers(port: int) -> bool:
@@ -125,25 +201,6 @@ def _valkey_answers(port: int) -> bool:
             return bool(client.ping())
         except redis.ConnectionError:
             return False
-
-
-@contextmanager
-def _server(
-    command: Sequence[str | Path], folder: Path, answers: Callable[[], bool], *, stop: signal.Signals
-) -> Iterator[None]:
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        _wait(process, answers, log)
-        yield
-    finally:
-        process.send_signal(stop)
-        try:
-            process.wait(timeout=_START_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(process: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path) -> None:
@@ -157,6 +214,12 @@ def _wait(process: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: 
 @contextmanager
 def mlflow(folder: Path, *, port: int) -> Iterator[str]:
     """An MLflow tracking server with its state in `folder`, so that it can be stopped and started; yields its URL."""
+    with mlflow_server(folder, port=port).running() as url:
+        yield url
+
+
+def mlflow_server(folder: Path, *, port: int) -> Server:
+    """An MLflow tracking server with its state in `folder`, yet to be started."""
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{port}"
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -164,8 +227,7 @@ def mlflow(folder: Path, *, port: int) -> Iterator[str]:
     # Without job execution it is two processes instead of fifteen.
     environment = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
     command = [*environment, sys.executable, "-m", "mlflow", "server", *options, *state]
-    with _server(command, folder, lambda: _http_answers(f"{url}/health"), stop=signal.SIGTERM):
-        yield url
+    return Server(url, command, folder, lambda: _http_answers(f"{url}/health"), signal.SIGTERM)
 
 
 def _http_answers(url: str) -> bool:

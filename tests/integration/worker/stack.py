@@ -62,6 +62,8 @@ class Stack:
         settings = {**self.settings.model_dump(mode="json"), **changes}
         settings["queues"] = ",".join(settings["queues"])
         env = {f"PSKD_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+        # By this name PostgreSQL knows the sessions of the process and of its children.
+        env["PGAPPNAME"] = f"{module.rpartition('.')[2]}-{len(self.processes)}"
         with (self.logs / f"{len(self.processes)}-{module}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", module],
