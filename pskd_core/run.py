@@ -168,9 +168,9 @@ class Run:
                     raise _TooLarge
                 trainer.close()
 
-    def checkpoint(self, directory: Path) -> None:
-        """Save the state at the end of the last epoch; `directory` must not exist."""
-        save_checkpoint(directory, self.state, self.identity)
+    def checkpoint(self, directory: Path, *, owner: str = "") -> None:
+        """Save the state at the end of the last epoch; `directory` must not exist. `owner` makes the bytes its own."""
+        save_checkpoint(directory, self.state, self.identity, owner=owner)
 
     def finish(self) -> RunOutcome:
         """Judge the trained networks on validation and test parts; call it once the epochs are done."""

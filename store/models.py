@@ -11,6 +11,12 @@ from store.lifecycle import DatasetState, JobState, RunState, Wanted
 
 TENANT = "default"
 
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows for which `where` holds."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 Large = Annotated[int, mapped_column(BigInteger)]  # bytes, operations: more than 2³¹
 
 
@@ -49,20 +55,8 @@ class Dataset(Claimable, Base):
 
     __table_args__ = (
         # A failed import does not keep its name from the next try.
-        Index(
-            "uq_dataset_tenant_name_live",
-            "tenant",
-            "name",
-            unique=True,
-            sqlite_where=text("state <> 'failed'"),
-            postgresql_where=text("state <> 'failed'"),
-        ),
-        Index(
-            "ix_dataset_claim",
-            "id",
-            sqlite_where=text("state = 'validating'"),
-            postgresql_where=text("state = 'validating'"),
-        ),
+        _partial("uq_dataset_tenant_name_live", "tenant", "name", unique=True, where="state <> 'failed'"),
+        _partial("ix_dataset_claim", "id", where="state = 'validating'"),
     )
 
 
@@ -89,12 +83,7 @@ class Job(Base):
     __table_args__ = (
         Index(None, "tenant", "id"),
         Index(None, "dataset_id"),
-        Index(
-            "ix_job_waiting",
-            "tenant",
-            sqlite_where=text("state IN ('validating', 'queued')"),
-            postgresql_where=text("state IN ('validating', 'queued')"),
-        ),
+        _partial("ix_job_waiting", "tenant", where="state IN ('validating', 'queued')"),
     )
 
 
@@ -138,7 +127,7 @@ class Run(Claimable, Base):
 
     __table_args__ = (
         UniqueConstraint("job_id", "seed", "fold"),
-        Index(
+        _partial(
             "ix_run_claim",
             "device",
             "tenant",
@@ -146,28 +135,11 @@ class Run(Claimable, Base):
             "created_at",
             "job_id",
             "position",
-            sqlite_where=text("state IN ('queued', 'retrying')"),
-            postgresql_where=text("state IN ('queued', 'retrying')"),
+            where="state IN ('queued', 'retrying')",
         ),
-        Index(
-            "ix_run_lease",
-            "lease_expires_at",
-            sqlite_where=text("state = 'running'"),
-            postgresql_where=text("state = 'running'"),
-        ),
-        Index(
-            "ix_run_running",
-            "tenant",
-            sqlite_where=text("state = 'running'"),
-            postgresql_where=text("state = 'running'"),
-        ),
-        Index(
-            "ix_run_served",
-            "tenant",
-            "claimed_at",
-            sqlite_where=text("claimed_at IS NOT NULL"),
-            postgresql_where=text("claimed_at IS NOT NULL"),
-        ),
+        _partial("ix_run_lease", "lease_expires_at", where="state = 'running'"),
+        _partial("ix_run_running", "tenant", where="state = 'running'"),
+        _partial("ix_run_served", "tenant", "claimed_at", where="claimed_at IS NOT NULL"),
     )
 
 
@@ -225,16 +197,7 @@ class Outbox(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
 
-    __table_args__ = (
-        Index(
-            "ix_outbox_due",
-            "kind",
-            "key",
-            "id",
-            sqlite_where=text("sent_at IS NULL"),
-            postgresql_where=text("sent_at IS NULL"),
-        ),
-    )
+    __table_args__ = (_partial("ix_outbox_due", "kind", "key", "id", where="sent_at IS NULL"),)
 
 
 class TeacherAnswers(Base):
@@ -400,12 +363,7 @@ class Sweep(Base):
     __table_args__ = (
         Index(None, "tenant", "id"),
         Index(None, "dataset_id"),
-        Index(
-            "ix_sweep_open",
-            "id",
-            sqlite_where=text("proposed < trials AND cancelled_at IS NULL"),
-            postgresql_where=text("proposed < trials AND cancelled_at IS NULL"),
-        ),
+        _partial("ix_sweep_open", "id", where="proposed < trials AND cancelled_at IS NULL"),
     )
 
 

@@ -169,13 +169,17 @@ class ObjectStore:
             self._fetch(file_digest, folder / name)
             on_file()
 
-    def delete_tree(self, digest: str) -> None:
-        """Deletes a tree and its files, which nothing else may refer to; what is gone already is no error."""
+    def delete_tree(self, digest: str, *, keep: str | None = None) -> None:
+        """Deletes a tree and its files, but for what the tree `keep` consists of; no other may refer to them.
+
+        What is gone already is no error.
+        """
         try:
             files = self.list_tree(digest)
         except ObjectMissing:
             return
-        for key in map(self._key, [*files.values(), digest]):
+        kept = {keep, *self.list_tree(keep).values()} if keep is not None else set()
+        for key in map(self._key, {*files.values(), digest} - kept):
             with suppress(FileNotFoundError):
                 self._fs.rm_file(key)
 

@@ -146,14 +146,14 @@ class Execution:
     def _checkpoint(self, run: Run, *, epoch: int) -> None:
         """First the object, then the row that names it: a crash in between leaves the checkpoint before."""
         began_at, folder = time.monotonic(), self.folder / "checkpoint"
-        run.checkpoint(folder)
+        # Of another run of the same spec and seed the bytes would be the same, and what this one deletes would be its.
+        run.checkpoint(folder, owner=self.claimed.run_id)
         digest = self.objects.put_tree(folder)
         shutil.rmtree(folder)
         self._write(lambda session: runs.save_checkpoint(session, self.claimed.claim, digest=digest, epoch=epoch))
         if self._saved is not None:
-            # Large networks would fill the disk. Should another run of the same spec and seed need these very bytes,
-            # it starts afresh.
-            self.objects.delete_tree(self._saved)
+            # Large networks would fill the disk.
+            self.objects.delete_tree(self._saved, keep=digest)
         self._saved = digest
         if every_s := self.settings.checkpoint_every_s:
             now = time.monotonic()

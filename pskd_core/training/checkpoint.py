@@ -20,15 +20,19 @@ from pskd_core.training.state import Learner, TrainingState
 FORMAT = 1
 
 
-def save_checkpoint(directory: Path, state: TrainingState, identity: dict[str, Any]) -> None:
-    """Write `directory` (which must not exist); `identity` says whose run this is."""
+def save_checkpoint(directory: Path, state: TrainingState, identity: dict[str, Any], *, owner: str) -> None:
+    """Write `directory` (which must not exist).
+
+    `identity` says what was trained, and whatever resumes must be the same. `owner` names whose checkpoint it is and
+    stands in every file, so that in a store by content no two owners share an object, and each may delete its own.
+    """
     steps = {name: learner.steps for name, learner in state.learners.items()}
-    sidecar = {"format": FORMAT, "identity": identity, "epoch": state.epoch, "steps": steps}
+    sidecar = {"format": FORMAT, "identity": identity, "owner": owner, "epoch": state.epoch, "steps": steps}
     sidecar["snapshots"] = sorted(state.snapshots)
     with atomic_directory(directory) as partial:
-        save_file(_tensors(state), partial / "tensors.safetensors")
+        save_file(_tensors(state), partial / "tensors.safetensors", metadata={"owner": owner})
         for number, snapshot in state.snapshots.items():
-            save_file(snapshot, partial / _snapshot_file(number))
+            save_file(snapshot, partial / _snapshot_file(number), metadata={"owner": owner})
         (partial / "state.json").write_text(json.dumps(sidecar, sort_keys=True), encoding="utf-8")
 
 

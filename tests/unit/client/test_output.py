@@ -8,7 +8,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from client.answers import SplitSizes
-from client.errors import Busy, Conflicting, Invalid, NotAllowed, NotFound, Refused, ServiceFault, TooLarge, refusal
+from client.errors import (
+    Busy,
+    Conflicting,
+    Invalid,
+    NoKey,
+    NotAllowed,
+    NotFound,
+    Refused,
+    ServiceFault,
+    TooLarge,
+    refusal,
+)
 from client.leaderboard import Statistic
 from client.output import (
     Terminal,
@@ -50,7 +61,7 @@ def test_spread_needs_two_seeds() -> None:
     ("status", "kind"),
     [
         (400, Refused),
-        (401, NotAllowed),
+        (401, NoKey),
         (403, NotAllowed),
         (404, NotFound),
         (405, Refused),

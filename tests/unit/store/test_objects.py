@@ -172,6 +172,20 @@ def test_delete_tree(objects: ObjectStore, tmp_path: Path) -> None:
     assert objects.exists(other)
 
 
+def test_delete_tree_keeps_what_its_successor_shares(objects: ObjectStore, tmp_path: Path) -> None:
+    """Files of a later tree stay, and so does the later tree if it is the same one."""
+    first = _tree(tmp_path / "tree")
+    before = objects.put_tree(first)
+    gone, *shared = sorted(first.rglob("*.*"))
+    gone.write_bytes(b"another")
+    after = objects.put_tree(first)
+    objects.delete_tree(after, keep=after)
+    objects.delete_tree(before, keep=after)
+    assert shared
+    assert not objects.exists(before)
+    assert all(objects.exists(digest) for digest in objects.list_tree(after).values())
+
+
 def test_sweep(folder: ObjectStore, tmp_path: Path) -> None:
     """What a killed process was writing is removed once it is old; what is being written, and all else, stays."""
     digest = folder.put_tree(_tree(tmp_path / "tree"))

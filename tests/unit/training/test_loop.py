@@ -179,6 +179,20 @@ def test_a_checkpoint_of_another_run_is_refused(dataset: Dataset, spec: JobSpec,
         make_run(dataset, spec, resume=tmp_path / "checkpoint")
 
 
+def test_checkpoints_of_two_owners_share_no_file(dataset: Dataset, spec: JobSpec, tmp_path: Path) -> None:
+    """The same training under two names has the same content and other bytes, and either may be resumed."""
+    lasting = changed(spec, method__schedule={"kind": "checkpoints", "every": 1})
+    run = make_run(dataset, lasting)
+    next(run.epochs())
+    for owner in ("run_a", "run_b"):
+        run.checkpoint(tmp_path / owner, owner=owner)
+    names = sorted(file.name for file in (tmp_path / "run_a").iterdir())
+    assert len(names) == 3
+    assert all((tmp_path / "run_a" / name).read_bytes() != (tmp_path / "run_b" / name).read_bytes() for name in names)
+    one, other = (make_run(dataset, lasting, resume=tmp_path / owner) for owner in ("run_a", "run_b"))
+    assert equal_bits(weights(one, "fusion"), weights(other, "fusion"))
+
+
 def test_bf16_trains_close_to_fp32(dataset: Dataset, spec: JobSpec) -> None:
     """Mixed precision follows the same course within its rounding."""
     exact = list(make_run(dataset, spec).epochs())
