@@ -168,7 +168,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
     """With ids of another tenant every operation answers as if there were none, and lists are empty."""
     ids = _things(service, stored, bearing(made.all))
     foreign = bearing(made.make(*Scope, tenant=OTHER))
-    own = {"GET /metrics", "POST /v1/keys", "POST /v1/datasets", "POST /v1/jobs", "POST /v1/sweeps"}
+    own = {"GET /metrics", "GET /v1/system", "POST /v1/keys", "POST /v1/datasets", "POST /v1/jobs", "POST /v1/sweeps"}
     listed = {
         "GET /v1/keys",
         "GET /v1/datasets",

@@ -60,7 +60,7 @@ class Stack:
     def start(self, module: str, **changes: Any) -> "subprocess.Popen[bytes]":
         """`python -m module`, in a session of its own."""
         settings = {**self.settings.model_dump(mode="json"), **changes}
-        settings["queues"] = ",".join(settings["queues"])
+        settings |= {name: ",".join(value) for name, value in settings.items() if isinstance(value, list | tuple)}
         env = {f"PSKD_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
         # By this name PostgreSQL knows the sessions of the process and of its children.
         env["PGAPPNAME"] = f"{module.rpartition('.')[2]}-{len(self.processes)}"
