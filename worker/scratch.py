@@ -12,10 +12,12 @@ from pathlib import Path
 class Scratch:
     """One worker's folder below `root`, held by a file lock that the system frees however the worker ends.
 
-    Invariant: a folder whose lock is free belongs to nobody and is removed by the next worker that starts.
+    Invariant: a folder whose lock is free belongs to nobody and is removed by the next worker that starts or begins a
+    piece of work, since the last child of a killed worker may write while it clears away.
     """
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root):  # so that nobody sweeps the new folder before it is locked
             _sweep(root)
@@ -26,6 +28,8 @@ class Scratch:
     @contextmanager
     def folder(self) -> Iterator[Path]:
         """A new folder that is gone after the block."""
+        with _locked(self._root):
+            _sweep(self._root)
         path = Path(tempfile.mkdtemp(dir=self.path))
         try:
             yield path
@@ -40,7 +44,10 @@ class Scratch:
 
 def _sweep(root: Path) -> None:
     for folder in root.glob("worker-*"):
-        lock = os.open(folder, os.O_RDONLY)
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # its worker has just closed it
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Scratch folders: gone with their work, and, after a killed worker, with the next one's start."""
+"""Scratch folders: gone with their work, and, after a killed worker, with another's next start or piece of work."""
 
 import multiprocessing
 from pathlib import Path
@@ -14,16 +14,23 @@ def hold_until_told(root: Path, here: "multiprocessing.connection.Connection[str
 
 
 def test_only_what_a_dead_worker_left_is_swept(tmp_path: Path) -> None:
-    """A new worker removes the folder of a killed one and leaves that of a living one."""
+    """A worker that starts or begins a piece of work removes a killed one's folder and leaves a living one's."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     other = context.Process(target=hold_until_told, args=(tmp_path, there))
     other.start()
     folder = Path(here.recv())
-    Scratch(tmp_path).close()
-    assert (folder / "half").exists()
+    early = Scratch(tmp_path)
+    with early.folder():
+        assert (folder / "half").exists()
     other.kill()
     other.join()
+    assert (folder / "half").exists()
+    with early.folder():
+        assert not folder.exists()
+        assert early.path.exists()
+    folder.mkdir(parents=True)  # as if written once more
+    early.close()
     mine = Scratch(tmp_path)
     assert list(tmp_path.iterdir()) == [mine.path]
     mine.close()
