@@ -33,6 +33,8 @@ def s3() -> Iterator[str]:
     """An S3 server of these tests."""
     server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
     server.start()
+    # What another test made keeps its endpoint, and would be taken for this server's.
+    fsspec.filesystem("s3").clear_instance_cache()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", url := f"http://127.0.0.1:{server._port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
