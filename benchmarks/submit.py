@@ -80,8 +80,8 @@ def installed(folder: Path, *, apis: int) -> Iterator[Installation]:
         upgrade(database.url)
         with psycopg.connect(host=str(database.folder), user="postgres", dbname="postgres") as connection:
             audit.install(connection)
-        urls = {"database_url": database.url, "broker_url": broker.url}
-        stack = ends.enter_context(running(folder / "home", **urls, **TIMES))
+        home = running(folder / "home", database_url=database.url, broker_url=broker.url, **TIMES)
+        stack = ends.enter_context(home)
         add_dataset(stack, folder / "data")
         ports = [free_port() for _ in range(apis)]
         for port in ports:
