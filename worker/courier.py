@@ -120,4 +120,4 @@ class Courier:
         """Seconds until the next attempt; none after the last."""
         if attempts > len(self._pauses_s):
             return None
-        return self._pauses_s[attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
+        return self._pauses_s[attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311  # nosec B311 # no secret
