@@ -28,7 +28,7 @@ _BOUNDLESS = 10_000  # letters; wider than any terminal
 _NUMBERS = frozenset(
     {
         "recordings", "seed", "accuracy", "macro-F1", "F1", "N", "seeds", "parameters", "version", "A", "B", "A − B",
-        "only A right", "only B right", "p",
+        "only A right", "only B right", "p", "waiting", "given up", "attempts",
     }
 )  # fmt: skip
 _STYLES = {
@@ -300,7 +300,7 @@ HISTORY: Columns[AliasChange] = {
     "alias": lambda change: change.alias,
     "from": lambda change: "–" if change.from_version is None else str(change.from_version),
     "to": lambda change: "–" if change.to_version is None else str(change.to_version),
-    "by": lambda change: change.actor,
+    "by": lambda change: f"{change.actor}, {change.key_name}" if change.key_name else change.actor,
     "gate": lambda change: "forced" if change.forced else change.gate.by.replace("_", " ") if change.gate else "",
     "reason": lambda change: change.reason or "",
 }

@@ -48,6 +48,10 @@ class Transport:
         """Change something that is as `condition`, a header, supposes; the service knows a repetition."""
         return self._send("PUT", path, lambda: {"json": body}, headers=dict(condition))
 
+    def delete(self, path: str, **parameters: Any) -> None:
+        """Delete something."""
+        self._send("DELETE", path, dict, params=_given(parameters))
+
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
         """An answer that arrives bit by bit; it is not asked for again when it breaks."""
@@ -92,7 +96,7 @@ class Patience:
         self._failures += 1
         if self._failures == self._attempts or not _may_pass(error):
             raise error
-        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # nosec B311 # no secret
         asked_s = error.retry_after_s if isinstance(error, Refused) else 0.0
         time.sleep(min(max(pause_s, asked_s), _LONGEST_PAUSE_S))
 
