@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from store import leaderboard, promotion, registry, sweeps
 from store.errors import IllegalTransition, NotFound, Reference, StillUsed
+from store.keys import Bearer
 from store.lifecycle import ENDED_JOB, ENDED_SWEEP
 from store.models import (
     TENANT,
@@ -83,7 +84,9 @@ def delete_job(session: Session, job_id: str, *, force: bool = False, tenant: st
     return _remove_jobs(session, of_tenant)
 
 
-def delete_model(session: Session, name: str, *, actor: str, force: bool = False, tenant: str = TENANT) -> Removed:
+def delete_model(
+    session: Session, name: str, *, bearer: Bearer | None = None, force: bool = False, tenant: str = TENANT
+) -> Removed:
     """Deletes a model with its versions and history; with `force` also its aliases, so that nobody is served by it.
 
     The jobs that its versions come from stay.
@@ -93,14 +96,20 @@ def delete_model(session: Session, name: str, *, actor: str, force: bool = False
         StillUsed: an alias names one of its versions, and nobody forces it.
     """
     model = promotion.locked(session, registry.get(session, name, tenant=tenant).model.id)
-    aliases = _drop_aliases(session, model, ModelAlias.model_id == model.id, f"model {name!r}", actor, force=force)
+    aliases = _drop_aliases(session, model, ModelAlias.model_id == model.id, f"model {name!r}", bearer, force=force)
     versions = session.scalars(select(ModelVersion.version).where(ModelVersion.model_id == model.id)).all()
     session.execute(delete(Model).where(Model.id == model.id))
     return Counter({"models": 1, "model_versions": len(versions), "aliases": aliases})
 
 
 def delete_version(
-    session: Session, name: str, version: int, *, actor: str, force: bool = False, tenant: str = TENANT
+    session: Session,
+    name: str,
+    version: int,
+    *,
+    bearer: Bearer | None = None,
+    force: bool = False,
+    tenant: str = TENANT,
 ) -> Removed:
     """Deletes one version; its number is not given again, and the model stays also without any.
 
@@ -110,19 +119,19 @@ def delete_version(
     """
     model = promotion.locked(session, registry.resolve(session, name, version=version, tenant=tenant).model_id)
     naming = (ModelAlias.model_id == model.id) & (ModelAlias.version == version)
-    aliases = _drop_aliases(session, model, naming, f"version {version} of model {name!r}", actor, force=force)
+    aliases = _drop_aliases(session, model, naming, f"version {version} of model {name!r}", bearer, force=force)
     gone = delete(ModelVersion).where(ModelVersion.model_id == model.id, ModelVersion.version == version)
     session.execute(gone)
     return Counter({"model_versions": 1, "aliases": aliases})
 
 
 def _drop_aliases(
-    session: Session, model: Model, naming: ColumnElement[bool], what: str, actor: str, *, force: bool
+    session: Session, model: Model, naming: ColumnElement[bool], what: str, bearer: Bearer | None, *, force: bool
 ) -> int:
     aliases = session.scalars(select(ModelAlias).where(naming).order_by(ModelAlias.alias)).all()
     _check_unused(what, [Reference("alias", each.alias, model.name) for each in aliases], force=force)
     for standing in aliases:
-        promotion.drop(session, model, standing, actor=actor, reason=f"{what} was deleted")
+        promotion.drop(session, model, standing, actor=model.tenant, bearer=bearer, reason=f"{what} was deleted")
     return len(aliases)
 
 

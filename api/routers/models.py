@@ -57,7 +57,7 @@ def read_model(
 @router.delete("/v1/models/{name}", responses=documented(404, 409))
 def delete_model(name: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
     """Deletes a model; one that an alias names is kept, or with `force` goes with its aliases; its jobs stay."""
-    removed = deletion.delete_model(session, name, actor=caller.tenant, force=force, tenant=caller.tenant)
+    removed = deletion.delete_model(session, name, bearer=caller.bearer, force=force, tenant=caller.tenant)
     return Deletion(removed=+removed)
 
 
@@ -86,7 +86,7 @@ def read_version(
 @router.delete("/v1/models/{name}/versions/{version}", responses=documented(404, 409))
 def delete_version(name: str, version: Version, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
     """Deletes a version, whose number is not given again; one that an alias names goes with `force` alone."""
-    removed = deletion.delete_version(session, name, version, actor=caller.tenant, force=force, tenant=caller.tenant)
+    removed = deletion.delete_version(session, name, version, bearer=caller.bearer, force=force, tenant=caller.tenant)
     return Deletion(removed=+removed)
 
 
