@@ -35,7 +35,7 @@ from pskd_core.folder import Listener, folder_name, run_in_folder, write_json
 from pskd_core.report.markdown import sentences
 from pskd_core.report.write import write_report
 from pskd_core.reproduce import reproduce
-from pskd_core.run import RunOutcome, environment, pick_device
+from pskd_core.run import RunOutcome, environment
 from pskd_core.training.meter import EpochReport
 
 console = Console(stderr=True)
@@ -156,7 +156,7 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
         "summary": summary.model_dump(mode="json"),
         "spec": spec.model_dump(mode="json"),
         "configuration_hash": configuration_hash(spec),
-        "environment": environment(pick_device(spec)),
+        "environment": environment(spec),
     }
 
 
