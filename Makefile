@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint unit test demo reproduce bench-large lock clean
+.PHONY: help setup check lint audit unit test demo reproduce bench-large lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,7 @@ help:
 	@echo "             (also SEEDS=5, PROTOCOL=inner_loso, OUT=build/reproduce, ARGS='--preset utd-paper')"
 	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
+	@echo "make audit  known vulnerabilities of what requirements.lock pins; fails where it cannot reach its data"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
 	@echo "make setup  make .venv with everything; the others do it when needed"
 	@echo "make lock   resolve pyproject.toml into requirements.lock"
@@ -44,6 +45,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
+
+# Needs a way to the data on vulnerabilities, so it is no part of `check`; without one it fails and says so.
+audit: setup
+	$(BIN)/python -m tests.meta.audit
 
 unit: setup
 	$(PYTEST) tests/unit tests/meta

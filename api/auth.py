@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from api.errors import FORBIDDEN, OUT_OF_SCOPE, UNAUTHENTICATED, Refusal, problem
 from store import keys
-from store.keys import Known, Scope
+from store.keys import Bearer, Known, Scope
 from store.models import TENANT
 from store.settings import Settings
 
@@ -25,9 +25,10 @@ class Caller:
     tenant: str
     scopes: frozenset[Scope]
     key_id: str | None  # none where no key is asked for
+    bearer: Bearer | None  # how that key is named where it acts
 
 
-_ANYONE = Caller(TENANT, frozenset(Scope), None)
+_ANYONE = Caller(TENANT, frozenset(Scope), None, None)
 
 
 async def admit(request: Request, needed: Scope | None) -> None:
@@ -61,20 +62,38 @@ async def _bearer(request: Request) -> Caller:
     header = request.headers.get("authorization")
     if header is None:
         raise Refusal(UNAUTHENTICATED, "send an API key: `Authorization: Bearer pskd_…`", headers=_challenge(None))
-    scheme, _, secret = header.partition(" ")
-    if scheme.lower() != "bearer" or not keys.is_key(secret.strip()):
+    if _secret_in(header) is None:
         raise _invalid("the Authorization header is no `Bearer pskd_…` as it was issued")
-    keyring = request.app.state.services.keyring
-    known: Known | None = keyring.remembered(secret.strip())
-    if known is None:
-        known = await run_in_threadpool(keyring.recognise, secret.strip())
+    known = await known_key(request)
     if known is None:
         raise _invalid("nobody has issued this API key")
     if known.revoked:
         raise _invalid("this API key has been revoked")
     if known.expired:
         raise _invalid("this API key has expired")
-    return Caller(known.tenant, known.scopes, known.id)
+    return Caller(known.tenant, known.scopes, known.id, known.bearer)
+
+
+async def known_key(request: HTTPConnection) -> Known | None:
+    """What is known of the key that a request bears, looked up once a request; none where no keys are asked for."""
+    services = request.app.state.services
+    secret = _secret_in(request.headers.get("authorization", ""))
+    if secret is None or not services.settings.require_keys:
+        return None
+    if not hasattr(request.state, "known_key"):
+        known = services.keyring.remembered(secret)
+        if known is None:
+            known = await run_in_threadpool(services.keyring.recognise, secret)
+        request.state.known_key = known
+    known_key: Known | None = request.state.known_key
+    return known_key
+
+
+def _secret_in(header: str) -> str | None:
+    """What has the form of a key in an Authorization header."""
+    scheme, _, secret = header.partition(" ")
+    secret = secret.strip()
+    return secret if scheme.lower() == "bearer" and keys.is_key(secret) else None
 
 
 def _invalid(detail: str) -> Refusal:

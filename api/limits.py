@@ -6,7 +6,6 @@ a few shares early.
 """
 
 import asyncio
-import hashlib
 import logging
 import math
 import time
@@ -19,9 +18,11 @@ from limits.aio.storage import RedisStorage
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.auth import known_key
 from api.errors import TOO_MANY, Refusal, problem
 from store.settings import Settings
 
@@ -113,7 +114,7 @@ class RateLimit:
         if name not in self._budgets or scope["path"] in _FREE_OF_CHARGE:
             await self.app(scope, receive, send)
             return
-        share = await self._spend(name, _caller(scope))
+        share = await self._spend(name, await _caller(scope))
         if share is None:
             await self.app(scope, receive, send)
             return
@@ -174,8 +175,9 @@ def _budget_of(scope: Scope) -> str:
     return "reads" if scope["method"] in _READS else "writes"
 
 
-def _caller(scope: Scope) -> str:
-    """Who asks, as far as can be told before anybody has looked at a key: the key's digest, else the address."""
-    if shown := Headers(scope=scope).get("authorization"):
-        return hashlib.sha256(shown.encode()).hexdigest()[:32]
+async def _caller(scope: Scope) -> str:
+    """Who asks: the key that lets them in, else the address, on which whoever invents keys spends one budget."""
+    known = await known_key(HTTPConnection(scope))
+    if known is not None and known.holds:
+        return known.id
     return str((scope.get("client") or ("local",))[0])

@@ -14,8 +14,9 @@ from api.auth import OriginGuard, own_hosts
 from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
+from api.figures import Figures, SystemFigures
 from api.limits import Counts, RateLimit, budgets_of
-from api.middleware import Conversation, Figures, Heads
+from api.middleware import Conversation, Heads
 from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system
 from api.routing import check_guarded
 from store.settings import Settings
@@ -39,7 +40,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.services = services = build_services(settings)
+        of_system = SystemFigures(services.database)
+        figures.registry.register(of_system)
         yield
+        figures.registry.unregister(of_system)
         services.readers.close()
         services.database.dispose()
         if counts is not None:

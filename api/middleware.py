@@ -5,11 +5,11 @@ import re
 import time
 import uuid
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import MALFORMED, Fault, Refusal, problem
+from api.figures import Figures
 from store import logs
 
 logger = logging.getLogger("api.access")
@@ -30,25 +30,6 @@ _ONCE = frozenset(
         b"last-event-id", b"origin", b"x-request-id",
     }
 )  # fmt: skip
-
-
-class Figures:
-    """Request counts and durations of one app, in a registry of its own."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        labels = ("method", "route")
-        self.requests = Counter("pskd_http_requests", "Requests answered", (*labels, "status"), registry=self.registry)
-        self.seconds = Histogram(
-            "pskd_http_request_seconds", "Time to the end of the answer", labels, registry=self.registry
-        )
-
-    def observe(self, scope: Scope, *, status: int, seconds: float) -> None:
-        """Count one answered request under its route, never under its path."""
-        method, route = scope["method"] if scope["method"] in _METHODS else "other", _route(scope)
-        self.requests.labels(method, route, status).inc()
-        self.seconds.labels(method, route).observe(seconds)
 
 
 class Conversation:
@@ -88,7 +69,8 @@ class Conversation:
                 await problem(scope, error)(scope, receive, send_with_headers)
             finally:
                 seconds = time.perf_counter() - started
-                self.figures.observe(scope, status=status, seconds=seconds)
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self.figures.observe(method, _route(scope), status=status, seconds=seconds)
                 _log(scope, status=status, seconds=seconds)
 
 

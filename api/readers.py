@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import socket
-import subprocess
+import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 import threading
 import time

@@ -6,7 +6,7 @@ tree: the larger of the resident memory sampled while it ran and of the peak tha
 
 import argparse
 import json
-import subprocess
+import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 import tempfile
 import time

@@ -361,6 +361,8 @@ class AliasChange(Answer):
     to_version: int | None
     at: datetime
     actor: str
+    key_prefix: str | None = None
+    key_name: str | None = None
     reason: str | None
     forced: bool
     gate: Gate | None

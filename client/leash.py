@@ -11,7 +11,7 @@ import ctypes
 import os
 import queue
 import signal
-import subprocess
+import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 import threading
 from pathlib import Path

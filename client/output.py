@@ -300,7 +300,7 @@ HISTORY: Columns[AliasChange] = {
     "alias": lambda change: change.alias,
     "from": lambda change: "–" if change.from_version is None else str(change.from_version),
     "to": lambda change: "–" if change.to_version is None else str(change.to_version),
-    "by": lambda change: change.actor,
+    "by": lambda change: f"{change.actor}, {change.key_name}" if change.key_name else change.actor,
     "gate": lambda change: "forced" if change.forced else change.gate.by.replace("_", " ") if change.gate else "",
     "reason": lambda change: change.reason or "",
 }

@@ -1,7 +1,7 @@
 """The processes of the embedded stack: each in a session of its own, on a leash, and started again when it dies."""
 
 import socket
-import subprocess
+import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 import time
 from collections.abc import Callable, Mapping

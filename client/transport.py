@@ -92,7 +92,7 @@ class Patience:
         self._failures += 1
         if self._failures == self._attempts or not _may_pass(error):
             raise error
-        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # nosec B311 # no secret
         asked_s = error.retry_after_s if isinstance(error, Refused) else 0.0
         time.sleep(min(max(pause_s, asked_s), _LONGEST_PAUSE_S))
 

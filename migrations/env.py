@@ -3,7 +3,8 @@
 from alembic import context
 from sqlalchemy import Connection
 
-import store.models  # noqa: F401 - fills the metadata
+import store.models
+import store.outward  # noqa: F401 - both fill the metadata
 from store.base import Base
 from store.engine import make_engine
 from store.settings import Settings

@@ -9,7 +9,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from store import claims, jobs, outbox, paging
+from store import claims, jobs, outbox, paging, tally
 from store.base import db_now, present
 from store.claims import Claim
 from store.errors import Conflict, NotFound
@@ -18,6 +18,7 @@ from store.lookup import find_dataset
 from store.models import TENANT, Dataset
 from store.paging import Page
 from store.queues import IO
+from store.tally import Tallied
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def reap(session: Session, *, max_attempts: int, limit: int = 100) -> Sequence[D
     """Frees imports with an expired lease, or fails them with `worker_lost`; returns them all."""
     late = claims.expired(session, Dataset, _HELD, limit=limit, no_new_references=True)
     for dataset in late:
+        tally.note(session, Tallied.LEASE_LOST, "import")
         if dataset.attempts < max_attempts:
             _free(session, dataset)
         else:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
@@ -47,16 +48,29 @@ class Issued:
     secret: str
 
 
+class Bearer(NamedTuple):
+    """How a key is named where it has acted, also after it is gone."""
+
+    prefix: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Known:
     """A key that was recognised."""
 
     id: str
+    bearer: Bearer
     tenant: str
     scopes: frozenset[Scope]
     revoked: bool
     expired: bool
     use_is_due: bool  # its last use is to be written
+
+    @property
+    def holds(self) -> bool:
+        """Whether it lets its bearer in."""
+        return not (self.revoked or self.expired)
 
 
 def create(
@@ -96,7 +110,8 @@ def recognise(session: Session, secret: str) -> Known | None:
     if not hmac.compare_digest(key.digest, _digest(secret)):
         return None
     scopes = frozenset(map(Scope, key.scopes))
-    return Known(key.id, key.tenant, scopes, key.revoked_at is not None, bool(expired), bool(due))
+    bearer = Bearer(key.prefix, key.name)
+    return Known(key.id, bearer, key.tenant, scopes, key.revoked_at is not None, bool(expired), bool(due))
 
 
 def holds(session: Session, key_id: str) -> bool:

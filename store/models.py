@@ -335,6 +335,8 @@ class AliasChange(Base):
     to_version: Mapped[int | None]  # null: it was deleted
     before: Mapped[int | None]  # the alias's revision until then
     actor: Mapped[str]
+    key_prefix: Mapped[str | None]  # of the API key that the actor bore; null where none was asked for
+    key_name: Mapped[str | None]
     reason: Mapped[str | None]
     forced: Mapped[bool] = mapped_column(default=False)
     gate: Mapped[dict[str, Any] | None]  # how the two versions compared

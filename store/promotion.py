@@ -14,6 +14,7 @@ from pskd_core.fields import Frozen
 from store import outbox, paging, registry
 from store.base import db_now
 from store.errors import AliasMoved, GateRefused, NotFound
+from store.keys import Bearer
 from store.models import TENANT, AliasChange, Job, Model, ModelAlias, ModelVersion, Run
 from store.paging import Page
 
@@ -64,6 +65,17 @@ class Candidacy:
     candidate: Entrant
     incumbent: Entrant | None
     revision: int | None  # of the alias; null: there is none yet
+
+
+@dataclass(frozen=True)
+class _Why:
+    """Who changes an alias, with which key, and why."""
+
+    actor: str
+    bearer: Bearer | None
+    reason: str | None
+    forced: bool = False
+    gate: Gate | None = None
 
 
 def get_alias(session: Session, name: str, alias: str, *, tenant: str = TENANT) -> ModelAlias:
@@ -163,7 +175,14 @@ def _figures(now: Scored, before: Scored) -> str:
 
 
 def promote(
-    session: Session, candidacy: Candidacy, gate: Gate, *, actor: str, reason: str | None = None, force: bool = False
+    session: Session,
+    candidacy: Candidacy,
+    gate: Gate,
+    *,
+    actor: str,
+    bearer: Bearer | None = None,
+    reason: str | None = None,
+    force: bool = False,
 ) -> ModelAlias:
     """Moves the alias, if it still stands where it stood when the gate was asked; all in this transaction.
 
@@ -186,7 +205,8 @@ def promote(
         remedy = "`force` with a `reason` promotes it all the same"
         raise GateRefused(f"{gate.detail}; {remedy}", gate.model_dump(mode="json"))
     forced = force and not gate.passed
-    _note(session, model, candidacy.alias, standing, version, actor=actor, reason=reason, forced=forced, gate=gate)
+    why = _Why(actor, bearer, reason, forced=forced, gate=gate)
+    _note(session, model, candidacy.alias, standing, version, why)
     if standing is None:
         standing = ModelAlias(model_id=model.id, alias=candidacy.alias, version=version, revision=model.revision)
         session.add(standing)
@@ -203,6 +223,7 @@ def remove(
     *,
     revision: int | None,
     actor: str,
+    bearer: Bearer | None = None,
     reason: str | None = None,
     tenant: str = TENANT,
 ) -> None:
@@ -216,12 +237,20 @@ def remove(
     standing = _alias(session, model.id, alias)
     if standing is None or revision not in {None, standing.revision}:
         raise AliasMoved(f"alias {alias!r} was changed meanwhile; read it again")
-    drop(session, model, standing, actor=actor, reason=reason)
+    drop(session, model, standing, actor=actor, bearer=bearer, reason=reason)
 
 
-def drop(session: Session, model: Model, standing: ModelAlias, *, actor: str, reason: str | None) -> None:
+def drop(
+    session: Session,
+    model: Model,
+    standing: ModelAlias,
+    *,
+    actor: str,
+    bearer: Bearer | None = None,
+    reason: str | None,
+) -> None:
     """Deletes an alias of a locked model, and notes it."""
-    _note(session, model, standing.alias, standing, None, actor=actor, reason=reason)
+    _note(session, model, standing.alias, standing, None, _Why(actor, bearer, reason))
     session.delete(standing)
     session.flush()
 
@@ -272,11 +301,7 @@ def _note(
     alias: str,
     standing: ModelAlias | None,
     version: int | None,
-    *,
-    actor: str,
-    reason: str | None,
-    forced: bool = False,
-    gate: Gate | None = None,
+    why: _Why,
 ) -> None:
     """The change in the history, and for MLflow if it knows any version of the model."""
     model.revision += 1
@@ -288,10 +313,12 @@ def _note(
             from_version=standing.version if standing is not None else None,
             to_version=version,
             before=standing.revision if standing is not None else None,
-            actor=actor,
-            reason=reason,
-            forced=forced,
-            gate=gate.model_dump(mode="json") if gate is not None else None,
+            actor=why.actor,
+            key_prefix=why.bearer.prefix if why.bearer is not None else None,
+            key_name=why.bearer.name if why.bearer is not None else None,
+            reason=why.reason,
+            forced=why.forced,
+            gate=why.gate.model_dump(mode="json") if why.gate is not None else None,
         )
     )
     of_model = select(ModelVersion.run_id).where(ModelVersion.model_id == model.id)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from pskd_core.config import JobSpec
-from store import claims, events, leaderboard, outbox, queueing, registry
+from store import claims, events, leaderboard, outbox, queueing, registry, tally
 from store.base import db_now, present, upsert
 from store.claims import Claim
 from store.errors import IllegalTransition, LostLease, NotFound, OverTime
@@ -20,6 +20,7 @@ from store.models import TENANT, Dataset, Job, Metric, Run
 from store.queues import queue_of
 from store.seedstats import Tested
 from store.settle import name_of, run_happening, settle
+from store.tally import Tallied
 
 
 @dataclass(frozen=True)
@@ -307,6 +308,8 @@ def reap(session: Session, *, max_stalled_attempts: int, limit: int = 100) -> Se
     now = present(session.scalar(select(db_now())))
     late = sorted(found, key=lambda run: run.job_id)
     for run in late:  # in the order of jobs, which it locks one by one
+        if run.lease_expires_at is not None and run.lease_expires_at < now:
+            tally.note(session, Tallied.LEASE_LOST, "run")
         if stop := _stop(run):
             _end(session, run, stop)
         elif run.deadline_at is not None and run.deadline_at < now:
@@ -361,6 +364,7 @@ def _end(session: Session, run: Run, event: RunEvent) -> None:
         outbox.wake(session, queue_of(run.device))
     elif run.state is not RunState.PAUSED:
         run.finished_at = db_now()
+        tally.note(session, Tallied.RUN, run.cause or run.state, seconds=run.ran_s)
     settle(session, run.job_id, run_happening(run))
 
 

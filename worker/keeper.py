@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, outbox, runs, workers
+from store import datasets, outbox, runs, tally, workers
 from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
@@ -31,6 +31,7 @@ logger = logging.getLogger("worker.keeper")  # also when it is `__main__`
 RELAY_S = 0.1
 SEARCH_S = 1.0
 TRACK_S = 1.0
+FOLD_S = 60.0
 PURGE_S = 3600.0
 KEEP_S = 24 * 3600.0
 MOST_NUDGES = 32  # a queue
@@ -51,6 +52,7 @@ def main() -> None:
         Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
         Loop("searcher", searching(database, objects), period_s=SEARCH_S),
         Loop("collector", partial(collect_unnamed, database, objects, settings), period_s=settings.collect_s),
+        Loop("folder", partial(fold, database), period_s=FOLD_S),
         Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
@@ -128,6 +130,12 @@ def nudge_again(database: Database, app: Celery, settings: WorkerSettings) -> bo
         for _ in range(min(count, MOST_NUDGES)):
             nudge(app, queue, expires_s=settings.renudge_s)
     return False
+
+
+def fold(database: Database) -> bool:
+    """Keep counts in few rows."""
+    with database.write() as session:
+        return tally.fold(session)
 
 
 def purge(database: Database, objects: ObjectStore) -> bool:

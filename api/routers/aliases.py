@@ -57,7 +57,15 @@ def promote_version(
     # No session is held while predictions are fetched.
     gate = promotion.judge(candidacy, _reader(services))
     with services.database.write() as session:
-        moved = promotion.promote(session, candidacy, gate, actor=caller.tenant, reason=asked.reason, force=asked.force)
+        moved = promotion.promote(
+            session,
+            candidacy,
+            gate,
+            actor=caller.tenant,
+            bearer=caller.bearer,
+            reason=asked.reason,
+            force=asked.force,
+        )
         answer = AliasOut.model_validate(moved)
         response.headers["ETag"] = etag(moved.revision)
     return answer
@@ -84,7 +92,15 @@ def delete_alias(
     """Deletes an alias that stands where `If-Match` says; the version that it named stays."""
     found = promotion.get_alias(session, name, alias, tenant=caller.tenant)
     check(if_match, None, revision=found.revision)
-    promotion.remove(session, name, alias, revision=found.revision, actor=caller.tenant, tenant=caller.tenant)
+    promotion.remove(
+        session,
+        name,
+        alias,
+        revision=found.revision,
+        actor=caller.tenant,
+        bearer=caller.bearer,
+        tenant=caller.tenant,
+    )
 
 
 @router.get("/v1/models/{name}/history", responses=documented(404))

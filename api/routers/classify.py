@@ -1,6 +1,7 @@
 """A recording in, a labelled timeline out."""
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from api.body import allow_body, require_type
 from api.deps import CallerDep, ServicesDep
 from api.errors import INVALID, Fault, Refusal, documented
+from api.figures import Figures
 from api.readers import Readers
 from api.routing import Route
 from api.schemas.classify import ClassificationOut, ServedModel
@@ -98,6 +100,7 @@ async def _choice(
 @router.post("/v1/models/{name}/classify", responses=documented(400, 404, 413, 415), openapi_extra=_RECORDING_BODY)
 def classify_recording(
     name: str,
+    request: Request,
     upload: Annotated[Upload, Depends(_receive, scope="function")],
     choice: Annotated[Choice, Depends(_choice)],
     services: ServicesDep,
@@ -114,7 +117,11 @@ def classify_recording(
             session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
         )
     bundle = services.load_bundle(found.bundle_digest)
+    began_at = time.perf_counter()
     with upload.recording(services.readers, rate_hz=rate_hz, unit=unit) as recording:
+        read_at = time.perf_counter()
         answer = classify(bundle, recording, top_k=top_k)
+        figures: Figures = request.app.state.figures
+        figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)
     fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
     return ClassificationOut(**fields)

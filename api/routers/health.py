@@ -32,7 +32,7 @@ def ready(request: Request, services: ServicesDep) -> Readiness | Response:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **documented()})
 def metrics(request: Request) -> Response:
-    """Figures of this process for Prometheus."""
+    """Figures for Prometheus: of this process, and of the system's queues, runs and messages."""
     return Response(generate_latest(request.app.state.figures.registry), media_type=CONTENT_TYPE_LATEST)
 
 

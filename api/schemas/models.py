@@ -107,7 +107,9 @@ class AliasChangeOut(Out):
     from_version: int | None = Field(description="null: the alias was new")
     to_version: int | None = Field(description="null: the alias was deleted")
     at: datetime
-    actor: str
+    actor: str = Field(description="the tenant")
+    key_prefix: str | None = Field(description="how the API key began that did it; null where none was asked for")
+    key_name: str | None
     reason: str | None
     forced: bool = Field(description="the gate had refused it")
     gate: Gate | None = Field(description="how both versions compared; null where nothing was compared")

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from api.deps import build_services
 from api.main import create_app
 from store.settings import Settings
-from tests.integration.api.conftest import HERE
+from tests.integration.api.conftest import HERE, ON_BOTH
+from tests.integration.api.stored import Stored
+from tests.stored import counted
 
 
 def test_alive_and_ready(service: TestClient) -> None:
@@ -54,6 +57,64 @@ def test_figures_count_requests_by_route(service: TestClient) -> None:
     assert 'pskd_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 2.0' in figures
     assert 'pskd_http_requests_total{method="GET",route="none",status="404"} 1.0' in figures
     assert "job_1" not in figures
+
+
+@ON_BOTH
+def test_figures_of_the_system(service: TestClient, stored: Stored) -> None:
+    """Queues, the oldest wait, running and ended runs, messages and classified recordings are told as they are."""
+    stored.dataset()
+    stored.finished_job()
+    stored.job(seeds=[1, 2])
+    stored.claim()
+    service.post("/v1/models/tiny/classify", content=b"0,0,1\n" * 64, headers={"Content-Type": "text/csv"})
+    told = figures(service)
+    assert told['pskd_queue_depth{queue="cpu",state="queued"}'] == 1
+    assert told['pskd_queue_depth{queue="cpu",state="running"}'] == 1
+    assert told['pskd_queue_oldest_seconds{queue="cpu"}'] > 0
+    assert told['pskd_queue_oldest_seconds{queue="gpu"}'] == 0
+    assert told['pskd_run_seconds_bucket{le="+Inf",outcome="succeeded"}'] == 1
+    assert told['pskd_run_seconds_count{outcome="worker_lost"}'] == 0
+    assert told['pskd_leases_lost_total{of="run"}'] == 0
+    assert told['pskd_outbox_depth{kind="wake"}'] == 4  # one for the import, one for each run
+    assert told['pskd_classify_seconds_count{step="label"}'] == 1
+    assert told["pskd_database_up"] == 1
+
+
+def test_figures_cost_the_same_however_much_there_is(service: TestClient, stored: Stored) -> None:
+    """With more jobs, models and tenants a scrape makes as many queries, and has as many lines of the system."""
+    database = service.app.state.services.database  # type: ignore[attr-defined]
+    stored.dataset()
+
+    def lines() -> set[str]:
+        return {name for name in figures(service) if not name.startswith(("pskd_http", "process"))}
+
+    with counted(database) as before:
+        few = lines()
+    for seed in range(3):
+        stored.finished_job(seeds=[seed], name=f"model-{seed}")
+        stored.job(seeds=[seed + 10])
+    with counted(database) as after:
+        many = lines()
+    assert (len(after), many) == (len(before), few)
+
+
+def test_figures_of_the_process_outlive_the_database(without_database: TestClient) -> None:
+    """A scrape without a database says so, and still tells of requests."""
+    without_database.get("/v1/jobs")
+    told = figures(without_database)
+    assert told["pskd_database_up"] == 0
+    assert told['pskd_http_requests_total{method="GET",route="/v1/jobs",status="503"}'] == 1
+    assert not [name for name in told if name.startswith("pskd_queue")]
+
+
+def figures(service: TestClient) -> dict[str, float]:
+    """What a scrape tells, by name and labels, as Prometheus's own parser reads it."""
+    found = {}
+    for family in text_string_to_metric_families(service.get("/metrics").text):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            found[sample.name + (f"{{{labels}}}" if labels else "")] = sample.value
+    return found
 
 
 def test_stale_uploads_are_cleared_away_at_start(settings: Settings) -> None:

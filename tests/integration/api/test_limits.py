@@ -11,8 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.main import create_app
+from store import keys
+from store.keys import Scope
 from store.settings import Settings
 from tests.integration.api.conftest import HERE
+from tests.integration.api.stored import Stored
 from tests.services import short_folder, valkey
 
 # Windows of a day, so that none ends during a test.
@@ -57,17 +60,45 @@ def test_a_spent_budget_is_refused_with_the_time_to_wait(settings: Settings, bro
         assert [client.get(path).status_code for path in ("/livez", "/metrics")] == [204, 200]
 
 
-def test_budgets_are_apart(settings: Settings, broker: str) -> None:
-    """Reading, writing and classifying each have their own, and so has every caller."""
-    with serving(settings, broker_url=broker) as client:
+def key_of(stored: Stored) -> str:
+    """A key that holds, with all scopes."""
+    with stored.database.write() as session:
+        return keys.create(session, name="test", scopes=list(Scope)).secret
+
+
+def test_budgets_are_apart(settings: Settings, stored: Stored, broker: str) -> None:
+    """Reading, writing and classifying each have their own, and so has every key."""
+    with serving(settings, broker_url=broker, require_keys=True) as client:
 
         def statuses(path: str, times: int, key: str) -> list[int]:
             return [client.post(path, headers={"Authorization": f"Bearer {key}"}).status_code for _ in range(times)]
 
-        for key in ("one", "two"):
+        for key in (key_of(stored), key_of(stored)):
             assert statuses("/v1/models/m/classify", 2, key)[1:] == [429]
             assert statuses("/v1/jobs/job_1/cancel", 3, key)[2:] == [429]
             assert client.get(READS, headers={"Authorization": f"Bearer {key}"}).status_code != 429
+
+
+def test_invented_keys_share_their_address_s_budget(settings: Settings, stored: Stored, broker: str) -> None:
+    """Whoever makes up a key for each request is refused after one budget, and a real key at that address is not."""
+    revoked = key_of(stored)
+    with stored.database.write() as session:
+        known = keys.recognise(session, revoked)
+        assert known is not None
+        keys.revoke(session, known.id)
+    invented = [f"pskd_{number:010d}_{'x' * 43}" for number in range(3)]
+    with serving(settings, broker_url=broker, require_keys=True) as client:
+
+        def status(header: str | None) -> int:
+            return client.get(READS, headers={} if header is None else {"Authorization": header}).status_code
+
+        first = [
+            status(header) for header in (None, "Basic YTpi", f"Bearer {revoked}", *map("Bearer {}".format, invented))
+        ]
+        assert first == [401] * 5 + [429]
+        assert [status(f"Bearer {key_of(stored)}") for _ in range(2)] == [200, 200]
+    with serving(settings, broker_url=broker.replace("/0", "/1")) as client:
+        assert [client.get(READS, headers={"Authorization": f"Bearer {n}"}).status_code for n in range(6)][5] == 429
 
 
 def test_processes_share_a_budget(settings: Settings, broker: str) -> None:

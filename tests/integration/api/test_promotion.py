@@ -9,7 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from tests.integration.api.conftest import ON_BOTH
+from api.main import create_app
+from store import keys
+from store.keys import Scope
+from store.settings import Settings
+from tests.integration.api.conftest import HERE, ON_BOTH
 from tests.integration.api.stored import Stored
 from tests.integration.api.test_classify import as_csv, resting
 from tests.integration.api.test_conventions import problem
@@ -56,6 +60,22 @@ def test_a_better_version_passes_and_the_history_tells(service: TestClient) -> N
     gate = newest["gate"]
     assert (gate["by"], gate["only_candidate"], gate["only_incumbent"], newest["forced"]) == ("paired", 1, 0, False)
     assert (first["from_version"], first["to_version"], first["actor"]) == (None, 1, "registration")
+
+
+@pytest.mark.usefixtures("versions")
+def test_the_history_names_the_key(settings: Settings, stored: Stored) -> None:
+    """Moving and deleting an alias leave the key's name and beginning, but not the key; the registration had none."""
+    with stored.database.write() as session:
+        issued = keys.create(session, name="release robot", scopes=list(Scope))
+    headers = {"Authorization": f"Bearer {issued.secret}", "If-Match": "*"}
+    with TestClient(create_app(settings.model_copy(update={"require_keys": True})), base_url=HERE) as service:
+        assert service.put(CHAMPION, json={"version": 2}, headers=headers).status_code == 200
+        assert service.delete(CHAMPION, headers=headers).status_code == 204
+        told = service.get("/v1/models/tiny/history", headers=headers)
+    named = [(each["actor"], each["key_name"], each["key_prefix"]) for each in told.json()["items"]]
+    ours = ("default", "release robot", issued.row.prefix)
+    assert named == [ours, ours, ("registration", None, None)]
+    assert issued.secret not in told.text
 
 
 @ON_BOTH

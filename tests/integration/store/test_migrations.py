@@ -11,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-import store.models  # noqa: F401 - fills the metadata
+import store.models
+import store.outward  # noqa: F401 - both fill the metadata
 from store.base import Base
 from store.engine import make_engine
 from store.migrate import upgrade

@@ -7,7 +7,7 @@ import psutil
 from store import jobs
 from tests.integration.worker.stack import Stack, all_gone, children_of, until
 
-SHARED = {"training": {"epochs": 12, "batch_size": 16}, "resources": {"processes": 2}}
+SHARED = {"training": {"epochs": 6, "batch_size": 16}, "resources": {"processes": 2}}
 
 
 def helpers_of(worker: "subprocess.Popen[bytes]") -> list[psutil.Process]:
@@ -27,7 +27,7 @@ def test_a_run_of_two_processes_survives_one_of_them(sqlite_stack: Stack) -> Non
     sqlite_stack.start("worker.keeper", lease_s=60, heartbeat_s=1)
     sqlite_stack.add_dataset()
     job_id = sqlite_stack.submit(**SHARED)
-    sqlite_stack.wait_for_epoch(job_id, 2)
+    sqlite_stack.wait_for_epoch(job_id, 1)
     (helper,) = helpers_of(worker)
     helper.kill()
     until(lambda: sqlite_stack.runs(job_id)[0].attempts == 2, within_s=30, what="the second attempt")
@@ -44,7 +44,7 @@ def test_a_run_of_two_processes_survives_one_of_them(sqlite_stack: Stack) -> Non
     sqlite_stack.wait_for_job(job_id, "succeeded")
     (run,) = sqlite_stack.runs(job_id)
     steps = [step for name, step in sqlite_stack.metrics(run.id) if name == "student/total"]
-    assert sorted(steps) == list(range(1, 24, 2))
+    assert sorted(steps) == list(range(1, 12, 2))
     assert run.report is not None
     assert run.report["environment"]["processes"] == "2"
     assert helpers_of(worker) == []

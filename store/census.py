@@ -1,0 +1,73 @@
+"""How the whole system stands, all tenants together, in a constant number of queries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from store import tally
+from store.base import db_now
+from store.lifecycle import DatasetState, RunState
+from store.models import Dataset, Outbox, Run
+from store.queues import CPU, GPU, IO, queue_of
+from store.tally import Total
+
+QUEUES = (CPU, GPU, IO)
+KINDS = ("wake", "mlflow")  # of messages
+_OPEN = (RunState.QUEUED, RunState.RETRYING, RunState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many wait, and for how long the first of them has."""
+
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True)
+class Census:
+    """One look at everything."""
+
+    depths: Mapping[tuple[str, RunState], int]  # runs and imports by queue and state
+    oldest_s: Mapping[str, float]  # by queue: how long the first has waited; 0 where none waits
+    messages: Mapping[str, Backlog]  # not sent yet, by kind
+    totals: Sequence[Total]
+
+
+def look(session: Session) -> Census:
+    """Counts by four queries, whatever there is to count."""
+    depths = dict.fromkeys(product(QUEUES, _OPEN), 0)
+    oldest_s = dict.fromkeys(QUEUES, 0.0)
+    for queue, state, count, waited_s in [*_runs(session), *_imports(session)]:
+        depths[queue, state] += count
+        oldest_s[queue] = max(oldest_s[queue], waited_s)
+    return Census(depths, oldest_s, _messages(session), tally.totals(session))
+
+
+def _runs(session: Session) -> list[tuple[str, RunState, int, float]]:
+    columns = (Run.device, Run.state, func.count(), func.min(Run.queued_at), db_now())
+    found = session.execute(select(*columns).where(Run.state.in_(_OPEN)).group_by(Run.device, Run.state))
+    return [(queue_of(device), state, count, _age_s(first, now)) for device, state, count, first, now in found]
+
+
+def _imports(session: Session) -> list[tuple[str, RunState, int, float]]:
+    taken = Dataset.worker.is_not(None)
+    columns = (taken, func.count(), func.min(Dataset.queued_at), db_now())
+    found = session.execute(select(*columns).where(Dataset.state == DatasetState.VALIDATING).group_by(taken))
+    states = (RunState.QUEUED, RunState.RUNNING)
+    return [(IO, states[bool(runs)], count, _age_s(first, now)) for runs, count, first, now in found]
+
+
+def _messages(session: Session) -> Mapping[str, Backlog]:
+    columns = (Outbox.kind, func.count(), func.min(Outbox.created_at), db_now())
+    found = session.execute(select(*columns).where(Outbox.sent_at.is_(None)).group_by(Outbox.kind))
+    waiting = {kind: Backlog(count, _age_s(first, now)) for kind, count, first, now in found}
+    return dict.fromkeys(KINDS, Backlog(0, 0.0)) | waiting
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return max((now - since).total_seconds(), 0.0) if since is not None else 0.0
