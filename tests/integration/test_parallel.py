@@ -1,14 +1,9 @@
 """Two real processes over gloo train what one trains, resume to the bit, and end with one another."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -16,64 +11,27 @@ import torch
 import torch.distributed as dist
 
 from pskd_core.__main__ import _parser, read_spec
-from pskd_core.config import JobSpec, Resources, configuration_hash, merge, parse_spec
-from pskd_core.data.columnar import SKELETON, Dataset, Recording, Stream, write_dataset
-from pskd_core.data.splits import plan_folds
+from pskd_core.config import Resources, configuration_hash
+from pskd_core.data.columnar import SKELETON, Recording, Stream, write_dataset
 from pskd_core.errors import RankLost, SpecError, out_of_memory
-from pskd_core.parallel import ALONE, Team
+from pskd_core.parallel import ALONE
 from pskd_core.ranks import together
-from pskd_core.run import Run, check_processes
-from pskd_core.training.meter import EpochReport
+from pskd_core.run import check_processes
+from tests.company import (
+    CASES,
+    Trained,
+    doubled,
+    end_early,
+    follow,
+    make_run,
+    spec_of,
+    student,
+    train_all,
+    trained,
+    want_memory,
+)
 from tests.integration.worker.stack import all_gone, until
-from tests.small import SMALL_SPEC, small_dataset
-
-SLIM = {"kind": "agcn", "width": 4, "depth": 3}
-PULL = {"kind": "per_step", "pull": 0.5}
-
-
-def method(**fields: Any) -> dict[str, Any]:
-    return {"method": {**SMALL_SPEC["method"], **fields}}
-
-
-def acs(**fields: Any) -> dict[str, Any]:
-    return method(loss={"kind": "pskd", "weighting": {"kind": "acs", **fields}})
-
-
-def student(**backbone: Any) -> dict[str, Any]:
-    return {"method": {"kind": "none"}, "student": {"inputs": ["accelerometer"], "backbone": backbone}}
-
-
-# 24 recordings train in batches of 11 and 13, so no batch has two equal parts; "lame" ones lack some skeletons.
-CASES: dict[str, dict[str, Any]] = {
-    "none": {"method": {"kind": "none"}},
-    "pskd": method(),
-    **{kind: method(loss={"kind": kind}) for kind in ("logits", "fitnet", "st", "at", "rkd", "sp", "cc")},
-    "gate by the batch": acs(gate="loss_batch"),
-    "entropy": method(loss={"kind": "st", "weighting": {"kind": "entropy"}}),
-    "progressive": {**method(), "training": {"epochs": 2}},
-    "rounds": {**method(schedule={"kind": "progressive", "epochs_per_round": 2}), "training": {"epochs": 2}},
-    "pull": method(schedule=PULL),
-    "frozen": {**method(schedule={"kind": "frozen"}), "training": {"epochs": 2}},
-    "checkpoints": {**method(schedule={"kind": "checkpoints", "every": 1}), "training": {"epochs": 2}},
-    "mixup": {**method(schedule=PULL), "augment": {"mixup": 0.4}},
-    "lame pskd": method(),
-    "lame pull": method(schedule=PULL),
-    "lame rkd, mixup": {**method(loss={"kind": "rkd"}), "augment": {"mixup": 0.4}},
-    "late fusion": method(
-        teachers=[{"name": "f", "inputs": ["skeleton", "accelerometer"], "backbone": {**SLIM, "fusion": "late"}}]
-    ),
-    "lstm": student(kind="deepconvlstm", width=4, depth=2, hidden=8, attention=True, dropout=0.3),
-    "inception": student(kind="inception1d", width=4, depth=3),
-    "images": student(kind="gaf_resnet18", width=4, image=16),
-}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run has come to."""
-
-    reports: list[EpochReport]
-    tensors: dict[str, torch.Tensor]
+from tests.small import small_dataset
 
 
 @pytest.fixture(scope="module")
@@ -97,46 +55,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     write_dataset(folder / "lame", whole.info, recordings)
     return folder
-
-
-def spec_of(**fields: Any) -> JobSpec:
-    training = {"epochs": 1, "batch_size": 11}
-    return parse_spec(merge({**SMALL_SPEC, "training": training}, fields))
-
-
-def make_run(folder: Path, name: str, spec: JobSpec, *, resume: Path | None = None) -> Run:
-    dataset = Dataset.open(folder / ("lame" if name.startswith("lame") else "whole"))
-    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
-    return Run(dataset, spec, fold, 0, resume=resume)
-
-
-def doubled(run: Run) -> Run:
-    """In 64 bits, so that a difference is one of the method and not of rounding."""
-    for learner in run.state.learners.values():
-        learner.trained.double()
-    if run.state.averaged is not None:
-        run.state.averaged.double()
-    return run
-
-
-def trained(run: Run, team: Team) -> Trained:
-    reports = list(run._train_in(team, lambda _: None))
-    tensors = {
-        f"{name}/{key}": value.clone()
-        for name, learner in run.state.learners.items()
-        for key, value in learner.trained.state_dict().items()
-    }
-    if run.state.averaged is not None:
-        tensors |= {f"averaged/{key}": value.clone() for key, value in run.state.averaged.state_dict().items()}
-    return Trained(reports, tensors)
-
-
-def train_all(team: Team, folder: Path) -> dict[str, Trained]:
-    return {name: trained(doubled(make_run(folder, name, spec_of(**fields))), team) for name, fields in CASES.items()}
-
-
-def follow(join: Callable[[], Team], folder: Path) -> None:
-    train_all(join(), folder)
 
 
 @pytest.fixture(scope="module")
@@ -218,11 +136,6 @@ def test_whoever_stops_the_first_stops_all(folder: Path) -> None:
     assert others() == []
 
 
-def want_memory(join: Callable[[], Team]) -> None:
-    join()
-    torch.empty(2**50)
-
-
 def test_a_process_without_memory_says_so(capfd: pytest.CaptureFixture[str]) -> None:
     """What one process could not get is the run's want of memory, and not a lost connection."""
     told = pytest.raises(RankLost, match=r"^process 2 of 2 has failed: RuntimeError: .*memory")
@@ -232,20 +145,11 @@ def test_a_process_without_memory_says_so(capfd: pytest.CaptureFixture[str]) -> 
     assert "has failed" in capfd.readouterr().err
 
 
-def end_early(join: Callable[[], Team]) -> None:
-    os._exit(3)
-
-
 def test_a_process_that_never_starts_is_not_waited_for() -> None:
     """Nobody waits at the meeting for one that has died on its way there."""
     told = pytest.raises(RankLost, match="process 2 of 2 ended with status 3")
     with told, together(end_early, [], processes=2, device="cpu"):
         pytest.fail("there is nobody to work with")
-
-
-def sleep(join: Callable[[], Team]) -> None:
-    join()
-    time.sleep(600)
 
 
 def test_none_outlives_the_first() -> None:
@@ -271,7 +175,7 @@ _FIRST = f"""
 import sys, time
 sys.path.insert(0, {str(Path.cwd())!r})
 from pskd_core import ranks
-from tests.integration.test_parallel import sleep
+from tests.company import sleep
 ranks.NOTICE_S = 0.5
 with ranks.together(sleep, [], processes=2, device="cpu"):
     print("together", flush=True)

@@ -1,13 +1,14 @@
 """A run of two processes under a real worker: killed, paused, resumed, cancelled."""
 
 import subprocess
+from typing import Any
 
 import psutil
 
 from store import jobs
 from tests.integration.worker.stack import Stack, all_gone, children_of, until
 
-SHARED = {"training": {"epochs": 6, "batch_size": 16}, "resources": {"processes": 2}}
+SHARED: dict[str, Any] = {"training": {"epochs": 6, "batch_size": 16}, "resources": {"processes": 2}}
 
 
 def helpers_of(worker: "subprocess.Popen[bytes]") -> list[psutil.Process]:
