@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, defer
 
 from pskd_core.config import JobSpec, configuration_hash
-from store import claims, events, outbox, paging
+from store import claims, events, outbox, paging, webhooks
 from store.base import db_now
 from store.errors import DatasetNotUsable, IllegalTransition, NotFound, QuotaExceeded
 from store.lifecycle import (
@@ -141,6 +141,7 @@ def fail(session: Session, job: Job, *, cause: FailureCause, detail: str) -> Job
         job.finished_at = db_now()
         session.flush()
         events.append(session, job.id, job_happening(job))
+        webhooks.announce(session, job)
     return job
 
 
