@@ -23,6 +23,7 @@ from pskd_core.errors import (
     ParityError,
     ProtocolError,
     PskdError,
+    RankLost,
     SpecError,
     json_pointer,
     problem_fields,
@@ -152,6 +153,7 @@ KINDS: dict[type[Exception], Kind] = {
     OverTime: INTERNAL,
     NonFiniteLossError: INTERNAL,
     ParityError: INTERNAL,
+    RankLost: INTERNAL,
     # A later exception that nobody put here; a test finds it before it gets this far.
     PskdError: INTERNAL,
     StoreError: INTERNAL,
