@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test demo reproduce bench-large lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz demo reproduce bench-large lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,8 @@ help:
 	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
 	@echo "make audit  known vulnerabilities of what requirements.lock pins; fails where it cannot reach its data"
+	@echo "make schemathesis  all that openapi.json allows and forbids, asked for MINUTES=20 (SEED=…): build/schemathesis.json"
+	@echo "make fuzz   N=10000 damaged and hostile uploads (SEED=…): build/fuzz.json"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
 	@echo "make setup  make .venv with everything; the others do it when needed"
 	@echo "make lock   resolve pyproject.toml into requirements.lock"
@@ -66,6 +68,16 @@ OUT ?= build/reproduce
 reproduce: setup
 	$(BIN)/python -m pskd_core reproduce $(EXPERIMENT) --out "$(OUT)" $(if $(DATA),--data "$(DATA)") \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
+
+MINUTES ?= 20
+N ?= 10000
+
+# Campaigns against a service of their own; the seed is printed, and with SEED=… it is the same again.
+schemathesis: setup
+	$(BIN)/python -m tests.fuzz.contract --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.uploads --count $(N) $(if $(SEED),--seed $(SEED))
 
 # Over twenty minutes on two busy cores. The files go to a temporary folder, and away at the end.
 bench-large: setup

@@ -57,7 +57,7 @@ def run(service: Service, folder: Path, *, seed: int, seconds: int, more: tuple[
     folder.mkdir(parents=True, exist_ok=True)
     report, config = folder / "schemathesis-report.json", folder / "schemathesis.toml"
     config.write_text("\n".join([_CONFIG, *_dictionaries(_known(service))]))
-    command = [
+    command: list[str | Path] = [
         BIN / "schemathesis", "--config-file", config, "run", ROOT / "openapi.json", "--url", service.url,
         "--header", f"Authorization:Bearer {service.key}", "--seed", str(seed), "--max-time", str(seconds),
         "--continue-on-failure", "--request-timeout", "30", "--generation-database", "none", "--no-color",
