@@ -52,23 +52,24 @@ checks.negative_data_rejection.enabled = false
 """
 
 
-def run(service: Service, folder: Path, *, seed: int, seconds: int, more: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What came of it; the report and the log of schemathesis itself lie in `folder`."""
+def run(service: Service, folder: Path, *, seed: int, until: tuple[str, ...], most_s: float) -> dict[str, Any]:
+    """What came of it; the report and the log of schemathesis itself lie in `folder`.
+
+    `until` are its options that say how much is asked; it is ended after `most_s`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     report, config = folder / "schemathesis-report.json", folder / "schemathesis.toml"
     config.write_text("\n".join([_CONFIG, *_dictionaries(_known(service))]))
     command: list[str | Path] = [
         BIN / "schemathesis", "--config-file", config, "run", ROOT / "openapi.json", "--url", service.url,
-        "--header", f"Authorization:Bearer {service.key}", "--seed", str(seed), "--max-time", str(seconds),
+        "--header", f"Authorization:Bearer {service.key}", "--seed", str(seed), *until,
         "--continue-on-failure", "--request-timeout", "30", "--generation-database", "none", "--no-color",
-        "--report", "json", "--report-json-path", report, *more,
+        "--report", "json", "--report-json-path", report,
     ]  # fmt: skip
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", OWN_KEY: service.key_id}
     began_at = time.monotonic()
     with (folder / "schemathesis.log").open("wb") as log:
-        ended = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False, timeout=seconds + _START_S
-        )
+        ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False, timeout=most_s)
     if not report.exists():
         raise RuntimeError((folder / "schemathesis.log").read_text(errors="replace")[-2000:])
     return {
@@ -149,7 +150,9 @@ def main() -> int:
     sys.stdout.write(f"seed {asked.seed}\n")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="pskd-contract-") as folder, serving(Path(folder)) as service:
-        found = run(service, asked.out / "schemathesis", seed=asked.seed, seconds=round(60 * asked.minutes))
+        seconds = round(60 * asked.minutes)
+        until = ("--max-time", str(seconds))
+        found = run(service, asked.out / "schemathesis", seed=asked.seed, until=until, most_s=seconds + _START_S)
     (asked.out / "schemathesis.json").write_text(json.dumps(found, indent=1) + "\n")
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0 if sound(found) else 1
