@@ -73,8 +73,9 @@ def installed(folder: Path, *, tracked: bool) -> Iterator[Installation]:
         installation = Installation(stack, database, broker, tracker, (free_port(), free_port()), log)
         for slot in ("worker0", "worker1", "keeper0", "api0", "api1"):
             installation.start(slot)
-        stack.add_dataset()
+        dataset_id = stack.add_dataset()
         until(lambda: all(_answers(url) for url in installation.urls), what="the API")
+        until(lambda: stack.is_ready(dataset_id), what="the dataset")
         yield installation
 
 

@@ -282,7 +282,10 @@ def _each(processes: list[psutil.Process], do: Callable[[psutil.Process], Any]) 
 
 
 def _limit_files(process: psutil.Process) -> None:
-    process.rlimit(psutil.RLIMIT_FSIZE, (_TINY_FILE_BYTES, process.rlimit(psutil.RLIMIT_FSIZE)[1]))
+    hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
+    # A reader of recordings may write no file in any case.
+    tiny = _TINY_FILE_BYTES if hard == psutil.RLIM_INFINITY else min(hard, _TINY_FILE_BYTES)
+    process.rlimit(psutil.RLIMIT_FSIZE, (tiny, hard))
 
 
 def _unlimit_files(process: psutil.Process) -> None:
