@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test demo reproduce bench-large lock clean
+.PHONY: help setup check lint audit unit test demo reproduce bench-large bench-submit lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help:
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
 	@echo "make audit  known vulnerabilities of what requirements.lock pins; fails where it cannot reach its data"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
+	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
 	@echo "make setup  make .venv with everything; the others do it when needed"
 	@echo "make lock   resolve pyproject.toml into requirements.lock"
 	@echo "make clean  remove .venv, caches and build output"
@@ -70,6 +71,10 @@ reproduce: setup
 # Over twenty minutes on two busy cores. The files go to a temporary folder, and away at the end.
 bench-large: setup
 	$(BIN)/python -m benchmarks.large $(if $(CLIPS),--clips $(CLIPS)) $(if $(FOLDER),--folder "$(FOLDER)")
+
+# Half a minute of submits, then minutes in which 300 of the jobs run to their end.
+bench-submit: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.submit $(ARGS)
 
 # Taken out of the result: torch's local version (elsewhere pip takes the CUDA build of the same version) and ourselves.
 lock: setup

@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 from api.auth import Caller, identify
 from api.keyring import Keyring
 from api.readers import ReaderLimits, Readers
+from api.remembered import Remembered
 from pskd_core.data.columnar import Dataset
+from pskd_core.data.plans import FoldsOf, planner
 from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
 from store.engine import Database
@@ -26,6 +28,7 @@ from store.settings import Settings
 PAGE_LIMIT = 200
 _KEPT_OPEN = 16
 _STALE_S = 24 * 3600.0
+_RECENT_S = 1.0
 _Opened = TypeVar("_Opened")
 
 
@@ -38,9 +41,11 @@ class Services:
     objects: ObjectStore
     uploads: Path  # a folder for files that are being received
     open_dataset: Callable[[str], Dataset]  # by tree digest; the last few stay open
+    planner: Callable[[str], FoldsOf]  # by tree digest; it remembers what it has planned
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
     keyring: Keyring
     readers: Readers  # of uploaded recordings
+    recent: Remembered = field(default_factory=lambda: Remembered(lasts_s=_RECENT_S))
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
 
@@ -55,13 +60,20 @@ def build_services(settings: Settings) -> Services:
         return _opened(objects, tree_digest, Dataset.open)
 
     @lru_cache(maxsize=_KEPT_OPEN)
+    def planner_of(tree_digest: str) -> FoldsOf:
+        dataset = open_dataset(tree_digest)
+        return planner(dataset.info, dataset.recordings)
+
+    @lru_cache(maxsize=_KEPT_OPEN)
     def load_bundle(tree_digest: str) -> Bundle:
         return _opened(objects, tree_digest, Bundle.load)
 
     database = Database(settings.database_url)
     limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
     readers = Readers(settings.readers, limits)
-    return Services(settings, database, objects, uploads, open_dataset, load_bundle, Keyring(database), readers)
+    return Services(
+        settings, database, objects, uploads, open_dataset, planner_of, load_bundle, Keyring(database), readers
+    )
 
 
 def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:

@@ -30,6 +30,7 @@ from pskd_core.errors import (
 from store.errors import (
     AliasMoved,
     BadCursor,
+    BadTarget,
     Conflict,
     DatasetNotUsable,
     GateRefused,
@@ -122,6 +123,7 @@ KINDS: dict[type[Exception], Kind] = {
     KeyInFlight: Kind(409, "request-in-flight", "The same request is being worked on"),
     KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key belongs to another request"),
     QuotaExceeded: Kind(429, "quota-exceeded", "A limit of this tenant is reached"),
+    BadTarget: INVALID,
     BadCursor: Kind(422, "bad-cursor", "The cursor does not fit"),
     InterfaceError: UNAVAILABLE,
     OperationalError: UNAVAILABLE,

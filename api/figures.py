@@ -16,6 +16,7 @@ from store.lifecycle import FailureCause, RunState
 from store.tally import BOUNDS_S, Tallied, Total
 
 _OUTCOMES = (RunState.SUCCEEDED.value, RunState.CANCELLED.value, *(cause.value for cause in FailureCause))
+_DELIVERIES = ("delivered", "failed", "dead")
 _CLASSIFY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -75,6 +76,8 @@ class SystemFigures(Collector):
         yield from _gauges(seen)
         yield _lost(seen.totals)
         yield _histogram("pskd_run_seconds", "How long runs ran that have ended", Tallied.RUN, _OUTCOMES, seen.totals)
+        attempts = "Time of an attempt to deliver to a webhook"
+        yield _histogram("pskd_webhook_seconds", attempts, Tallied.WEBHOOK, _DELIVERIES, seen.totals)
 
 
 def _gauges(seen: Census) -> Iterator[Metric]:

@@ -17,7 +17,7 @@ from api.errors import HANDLED, answer
 from api.figures import Figures, SystemFigures
 from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Heads
-from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system
+from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system, webhooks
 from api.routing import check_guarded
 from store.settings import Settings
 
@@ -25,7 +25,7 @@ VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
-    classify.router, keys.router, system.router, docs.router,
+    classify.router, keys.router, webhooks.router, system.router, docs.router,
 )  # fmt: skip
 
 

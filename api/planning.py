@@ -7,7 +7,7 @@ from api.deps import Services
 from api.schemas.jobs import JobEstimate, PlannedRun
 from pskd_core.config import JobSpec, configuration_hash
 from pskd_core.data.batches import batch_order
-from pskd_core.data.splits import Fold, plan_folds
+from pskd_core.data.splits import Fold
 from pskd_core.errors import SpecError
 from pskd_core.training.schedule import epoch_plan
 from store import datasets
@@ -38,12 +38,27 @@ def prepare(spec: JobSpec, services: Services, *, tenant: str) -> Submission:
         with services.database.read() as session:
             dataset = datasets.resolve(session, spec.dataset, tenant=tenant)
     except NotFound as absent:
-        raise SpecError(str(absent), pointer="/dataset") from absent
+        raise no_dataset(absent) from absent
     if dataset.state is DatasetState.FAILED:
         raise DatasetNotUsable(f"the import of dataset {dataset.name!r} failed: {dataset.detail}")
     if dataset.tree_digest is not None:
         services.open_dataset(dataset.tree_digest)
     return Submission(spec, dataset)
+
+
+def have_files(spec: JobSpec, services: Services, *, tenant: str) -> None:
+    """`prepare` for those who look the dataset up themselves: it asks nothing if it has just done the same.
+
+    Raises:
+        SpecError: no dataset is named, or there is none of that name.
+        DatasetNotUsable: its import failed.
+    """
+    services.recent.get((tenant, spec.dataset), lambda: prepare(spec, services, tenant=tenant) is not None)
+
+
+def no_dataset(absent: NotFound) -> SpecError:
+    """What is wrong with a spec whose dataset is not there."""
+    return SpecError(str(absent), pointer="/dataset")
 
 
 def folds_of(spec: JobSpec, dataset: Dataset, services: Services) -> tuple[Fold, ...]:
@@ -54,8 +69,7 @@ def folds_of(spec: JobSpec, dataset: Dataset, services: Services) -> tuple[Fold,
         ProtocolError: subjects, trials or classes have no recording.
     """
     assert dataset.tree_digest is not None
-    files = services.open_dataset(dataset.tree_digest)
-    return plan_folds(spec, files.info, files.recordings)
+    return services.planner(dataset.tree_digest)(spec)
 
 
 def planned(folds: Sequence[Fold]) -> list[PlannedFold]:

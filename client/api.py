@@ -46,6 +46,7 @@ from client.answers import (
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
+from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
 
@@ -336,6 +337,39 @@ class Client:
             rate_hz=rate_hz,
             unit=unit,
         )
+
+    # --- Webhooks -------------------------------------------------------------------------------------------------
+
+    def add_webhook(self, url: str) -> Webhook:
+        """Have a URL told of every job that ends; `secret`, for `client.webhooks.verify`, is not shown again."""
+        return self._post(Webhook, "/v1/webhooks", lambda: {"json": {"url": url}})
+
+    def webhooks(self) -> Iterator[Webhook]:
+        """All webhooks, newest first."""
+        return self._pages("/v1/webhooks", Page[Webhook])
+
+    def deliveries(self, webhook_id: str) -> Iterator[Delivery]:
+        """What became of a webhook's messages, newest first."""
+        return self._pages(f"/v1/webhooks/{quote(webhook_id, safe='')}", Page[Delivery])
+
+    def test_webhook(self, webhook_id: str, *, timeout_s: float = 30.0) -> Delivery:
+        """Send a message that tells of nothing, and give its state after the first attempt.
+
+        Raises:
+            WaitedTooLong: none was made within `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        sent = self._post(Delivery, f"/v1/webhooks/{quote(webhook_id, safe='')}/test")
+        while sent.state == "waiting" and sent.status is None and sent.detail is None:
+            if time.monotonic() > deadline:
+                raise WaitedTooLong(f"nobody has sent the message within {timeout_s:g} s; does the keeper run?")
+            time.sleep(_LOOK_EVERY_S)
+            sent = next(each for each in self.deliveries(webhook_id) if each.id == sent.id)
+        return sent
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        """Tell a URL nothing more."""
+        self._transport.delete(f"/v1/webhooks/{quote(webhook_id, safe='')}")
 
     def _get(self, answer: type[A], path: str, **parameters: Any) -> A:
         return self._read(answer, self._transport.get(path, **parameters))

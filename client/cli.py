@@ -23,6 +23,7 @@ from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
 from client.watch import watch as watch_jobs
+from client.webhook_commands import webhooks
 
 FAILED, UNREACHABLE, INTERRUPTED = 1, 3, 130
 
@@ -361,6 +362,7 @@ app.command()(reproduce)
 
 
 app.add_typer(models, name="models")
+app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
 
 

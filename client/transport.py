@@ -48,6 +48,10 @@ class Transport:
         """Change something that is as `condition`, a header, supposes; the service knows a repetition."""
         return self._send("PUT", path, lambda: {"json": body}, headers=dict(condition))
 
+    def delete(self, path: str, **parameters: Any) -> None:
+        """Delete something."""
+        self._send("DELETE", path, dict, params=_given(parameters))
+
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
         """An answer that arrives bit by bit; it is not asked for again when it breaks."""

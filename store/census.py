@@ -12,11 +12,13 @@ from store import tally
 from store.base import db_now
 from store.lifecycle import DatasetState, RunState
 from store.models import Dataset, Outbox, Run
+from store.outward import WebhookDelivery
 from store.queues import CPU, GPU, IO, queue_of
 from store.tally import Total
 
+WEBHOOK = "webhook"
 QUEUES = (CPU, GPU, IO)
-KINDS = ("wake", "mlflow")  # of messages
+KINDS = ("wake", "mlflow", WEBHOOK)  # of messages
 _OPEN = (RunState.QUEUED, RunState.RETRYING, RunState.RUNNING)
 
 
@@ -34,12 +36,12 @@ class Census:
 
     depths: Mapping[tuple[str, RunState], int]  # runs and imports by queue and state
     oldest_s: Mapping[str, float]  # by queue: how long the first has waited; 0 where none waits
-    messages: Mapping[str, Backlog]  # not sent yet, by kind
+    messages: Mapping[str, Backlog]  # not sent yet, by kind; one to a webhook ages from when it was last due
     totals: Sequence[Total]
 
 
 def look(session: Session) -> Census:
-    """Counts by four queries, whatever there is to count."""
+    """Counts by five queries, whatever there is to count."""
     depths = dict.fromkeys(product(QUEUES, _OPEN), 0)
     oldest_s = dict.fromkeys(QUEUES, 0.0)
     for queue, state, count, waited_s in [*_runs(session), *_imports(session)]:
@@ -63,10 +65,12 @@ def _imports(session: Session) -> list[tuple[str, RunState, int, float]]:
 
 
 def _messages(session: Session) -> Mapping[str, Backlog]:
-    columns = (Outbox.kind, func.count(), func.min(Outbox.created_at), db_now())
-    found = session.execute(select(*columns).where(Outbox.sent_at.is_(None)).group_by(Outbox.kind))
+    unsent = select(Outbox.kind, func.count(), func.min(Outbox.created_at), db_now()).where(Outbox.sent_at.is_(None))
+    found = session.execute(unsent.group_by(Outbox.kind))
     waiting = {kind: Backlog(count, _age_s(first, now)) for kind, count, first, now in found}
-    return dict.fromkeys(KINDS, Backlog(0, 0.0)) | waiting
+    columns = (func.count(), func.min(WebhookDelivery.due_at), db_now())
+    count, due_at, now = session.execute(select(*columns).where(WebhookDelivery.due_at.is_not(None))).one()
+    return dict.fromkeys(KINDS, Backlog(0, 0.0)) | waiting | {WEBHOOK: Backlog(count, _age_s(due_at, now))}
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

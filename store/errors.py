@@ -67,6 +67,10 @@ class KeyInFlight(Conflict):
     """A request with the same idempotency key has not been answered yet."""
 
 
+class BadTarget(StoreError):
+    """A webhook may not be sent there."""
+
+
 class BadCursor(StoreError):
     """A page cursor is damaged or was made for other filters."""
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from store.errors import KeyInFlight, KeyReused
@@ -19,9 +20,9 @@ def recall(session: Session, key: str, *, fingerprint: str, tenant: str = TENANT
         KeyReused: the key came with another payload before.
         KeyInFlight: a request with this key is being worked on.
     """
-    if not _alone(session, f"{tenant}/{key}"):
-        raise KeyInFlight(f"a request with Idempotency-Key {key!r} is still being worked on; try again shortly")
-    found = session.get(IdempotencyKey, (tenant, key))
+    alone, found = _look(session, tenant, key)
+    if not alone:
+        raise _in_flight(key)
     if found is None:
         return None
     if found.fingerprint != fingerprint:
@@ -30,13 +31,29 @@ def recall(session: Session, key: str, *, fingerprint: str, tenant: str = TENANT
 
 
 def remember(session: Session, key: str, *, fingerprint: str, answer: dict[str, Any], tenant: str = TENANT) -> None:
-    """Keeps the answer for requests to come with this key."""
-    session.add(IdempotencyKey(tenant=tenant, key=key, fingerprint=fingerprint, answer=answer))
-    session.flush()
+    """Keeps the answer for requests to come with this key.
+
+    Raises:
+        KeyInFlight: another request with this key has just been answered.
+    """
+    row = {"tenant": tenant, "key": key, "fingerprint": fingerprint, "answer": answer}
+    try:
+        session.execute(insert(IdempotencyKey), [row])
+    except IntegrityError:  # it was committed between this one's look and lock, which are one statement
+        raise _in_flight(key) from None
 
 
-def _alone(session: Session, name: str) -> bool:
+def _look(session: Session, tenant: str, key: str) -> tuple[bool, IdempotencyKey | None]:
+    """Whether nobody else works on this key, and what it was answered."""
     if session.get_bind().dialect.name != "postgresql":
-        return True
-    lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
-    return bool(session.execute(lock, {"name": name}).scalar_one())
+        return True, session.get(IdempotencyKey, (tenant, key))
+    lock = select(func.pg_try_advisory_xact_lock(func.hashtextextended(f"{tenant}/{key}", 0)).label("alone")).subquery()
+    mine = (IdempotencyKey.tenant == tenant) & (IdempotencyKey.key == key)
+    alone, found = session.execute(
+        select(lock.c.alone, IdempotencyKey).select_from(lock).outerjoin(IdempotencyKey, mine)
+    ).one()
+    return bool(alone), found
+
+
+def _in_flight(key: str) -> KeyInFlight:
+    return KeyInFlight(f"a request with Idempotency-Key {key!r} is still being worked on; try again shortly")

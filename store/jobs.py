@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session, defer
 
 from pskd_core.config import JobSpec, configuration_hash
-from store import claims, events, outbox, paging
-from store.base import db_now
+from store import claims, events, outbox, paging, webhooks
+from store.base import db_now, new_id
 from store.errors import DatasetNotUsable, IllegalTransition, NotFound, QuotaExceeded
 from store.lifecycle import (
     CLAIMABLE,
@@ -38,6 +38,10 @@ class PlannedFold:
     n_test: int  # recordings tested; 0 means the fold yields no leaderboard result
 
 
+# Past the session's bookkeeping, which costs as much again as the statement.
+_NEW_EVENT = insert(Event)
+_NEW_RUN = insert(Run).values(queued_at=db_now())
+
 # Called with a ready dataset inside the transaction; raises ProtocolError, which then ends the submit.
 Plan = Callable[[Dataset], Sequence[PlannedFold]]
 
@@ -57,6 +61,7 @@ def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT)
         raise DatasetNotUsable(f"the import of dataset {dataset.name!r} failed: {dataset.detail}")
     folds = plan(dataset) if dataset.state is DatasetState.READY else None
     job = Job(
+        id=new_id("job"),
         tenant=tenant,
         name=spec.name,
         state=JobState.VALIDATING if folds is None else JobState.QUEUED,
@@ -69,10 +74,10 @@ def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT)
     session.add(job)
     session.flush()
     happening = job_happening(job)
-    session.add(Event(job_id=job.id, seq=1, kind=happening.kind, data=happening.data))
+    first = {"job_id": job.id, "seq": 1, "kind": happening.kind, "data": happening.data}
+    session.connection().execute(_NEW_EVENT, first)
     if folds is not None:
         _fan_out(session, job, spec, folds)
-    session.flush()
     return job
 
 
@@ -115,22 +120,26 @@ def expand(session: Session, job: Job, folds: Sequence[PlannedFold]) -> Job:
 
 def _fan_out(session: Session, job: Job, spec: JobSpec, folds: Sequence[PlannedFold]) -> None:
     device = spec.resources.device
-    for position, (seed, (fold_index, fold)) in enumerate(product(spec.seeds, enumerate(folds))):
-        run = Run(
-            tenant=job.tenant,
-            job_id=job.id,
-            seed=seed,
-            fold=fold.name,
-            fold_index=fold_index,
-            n_test=fold.n_test,
-            position=position,
-            rank=-job.priority,
-            device=device,
-            deadline_s=spec.resources.deadline_s,
-            queued_at=db_now(),
-        )
-        session.add(run)
-        outbox.wake(session, queue_of(device))
+    alike = {
+        "tenant": job.tenant,
+        "job_id": job.id,
+        "rank": -job.priority,
+        "device": device,
+        "deadline_s": spec.resources.deadline_s,
+    }
+    rows = [
+        {
+            "seed": seed,
+            "fold": fold.name,
+            "fold_index": fold_index,
+            "n_test": fold.n_test,
+            "position": position,
+            **alike,
+        }
+        for position, (seed, (fold_index, fold)) in enumerate(product(spec.seeds, enumerate(folds)))
+    ]
+    session.connection().execute(_NEW_RUN, rows)
+    outbox.wake(session, queue_of(device), times=len(rows))
 
 
 def fail(session: Session, job: Job, *, cause: FailureCause, detail: str) -> Job:
@@ -141,6 +150,7 @@ def fail(session: Session, job: Job, *, cause: FailureCause, detail: str) -> Job
         job.finished_at = db_now()
         session.flush()
         events.append(session, job.id, job_happening(job))
+        webhooks.announce(session, job)
     return job
 
 

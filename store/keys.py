@@ -37,7 +37,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"  # import datasets, start jobs and sweeps, and steer them
     CLASSIFY = "classify"  # ask models
     PROMOTE = "promote"  # point a model's aliases at other versions
-    ADMIN = "admin"  # make and revoke the tenant's keys
+    ADMIN = "admin"  # make and revoke the tenant's keys, and say where it hears of jobs that end
 
 
 @dataclass(frozen=True)

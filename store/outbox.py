@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, text, true, union_all, update
+from sqlalchemy import delete, func, insert, select, text, true, union_all, update
 from sqlalchemy.orm import Session
 
 from store.base import db_now
@@ -13,6 +13,9 @@ from store.models import Dataset, Outbox, Run
 from store.queues import IO, queue_of
 
 Kind = Literal["wake", "mlflow"]
+
+
+_NEW = insert(Outbox)
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,9 @@ def add(session: Session, kind: Kind, key: str, payload: dict[str, Any]) -> None
     session.add(Outbox(kind=kind, key=key, payload=payload))
 
 
-def wake(session: Session, queue: str) -> None:
-    """A bare nudge to a queue; which run comes next is for `runs.claim_next` to say."""
-    add(session, "wake", queue, {"queue": queue})
+def wake(session: Session, queue: str, *, times: int = 1) -> None:
+    """Bare nudges to a queue; which run comes next is for `runs.claim_next` to say."""
+    session.connection().execute(_NEW, times * [{"kind": "wake", "key": queue, "payload": {"queue": queue}}])
 
 
 def take(session: Session, kind: Kind, *, limit: int = 100, hold_s: float = 60.0) -> Sequence[Message]:

@@ -1,11 +1,11 @@
 """How long jobs will take: from the epochs that were measured, the runs ahead of theirs, and the slots there are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
 from store import queueing, workers
@@ -70,19 +70,16 @@ def look(session: Session, *, tenant: str, lease_s: float, runs_at_once: int | N
     columns = (Run.job_id, Run.tenant, Run.state, Run.device, *progress)
     under_way = select(*columns, *queueing.ORDER).where(queueing.RUNNING)
     waiting = select(*columns, *queueing.ORDER).where(queueing.CLAIMABLE, Run.tenant == tenant)
-    first = [
-        *session.execute(under_way).all(),
-        *(
-            row
-            for device in ("auto", "cpu", "cuda")
-            for row in session.execute(
-                waiting.where(Run.device == device).order_by(*queueing.ORDER).limit(MOST_AHEAD + 1)
-            )
-        ),
-    ]
-    ahead = [_Ahead._make((*row[:9], tuple(row[9:]))) for row in first]
+    waiting = waiting.order_by(*queueing.ORDER).limit(MOST_AHEAD + 1)
+    of_device = [select(waiting.where(Run.device == device).subquery()) for device in ("auto", "cpu", "cuda")]
+    ahead = [_Ahead._make((*row[:9], tuple(row[9:]))) for row in session.execute(union_all(under_way, *of_device))]
+    return replace(look_at_workers(session, lease_s=lease_s), runs_at_once=runs_at_once, ahead=ahead)
+
+
+def look_at_workers(session: Session, *, lease_s: float) -> Outlook:
+    """Workers alone."""
     now = present(session.scalar(select(db_now())))
-    return Outlook(now, workers.known(session), lease_s, runs_at_once, ahead)
+    return Outlook(now, workers.known(session), lease_s, runs_at_once=None, ahead=())
 
 
 def seconds_left(outlook: Outlook, job: Job, runs: Sequence[Run], *, planned: int) -> float | None:

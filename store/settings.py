@@ -1,6 +1,7 @@
 """Settings of every process, built once from the environment (`PSKD_…`)."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -68,9 +69,13 @@ class Settings(BaseSettings):
     rate_limit_writes: Rate = None
     rate_limit_classify: Rate = None
 
+    webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="networks, divided by commas, that webhooks may reach though they are not public"
+    )
+
     log_format: Literal["text", "json"] = Field(default="text", description="json: one object a line")
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "webhook_networks", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store import events
+from store import events, webhooks
 from store.base import db_now
 from store.events import Happening
 from store.lifecycle import ENDED_JOB, JobEvent, JobState, RunState, job_state, next_job_state
@@ -33,6 +33,8 @@ def settle(session: Session, job_id: str, *happenings: Happening, asked: JobEven
         happenings = (*happenings, job_happening(job))
     session.flush()
     events.append(session, job_id, *happenings)
+    if job.state is not before:
+        webhooks.announce(session, job)
     return job
 
 

@@ -25,6 +25,7 @@ class Tallied(StrEnum):
 
     LEASE_LOST = "lease_lost"  # by a "run" or an "import"
     RUN = "run"  # that has ended: as "succeeded", "cancelled" or by the cause of its failure
+    WEBHOOK = "webhook"  # an attempt to deliver: "delivered", "failed", or "dead" with the last one
 
 
 # Upper ends of a histogram's buckets; what is not timed has none but infinity.
@@ -32,6 +33,7 @@ BOUNDS_S: Mapping[Tallied, Sequence[float]] = MappingProxyType(
     {
         Tallied.LEASE_LOST: (math.inf,),
         Tallied.RUN: (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, math.inf),
+        Tallied.WEBHOOK: (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, math.inf),
     }
 )
 

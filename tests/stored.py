@@ -88,12 +88,12 @@ def scored(confusion: Sequence[Sequence[int]], subjects: Subjects | None = None)
 
 
 @contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The queries that are made inside the block."""
+def counted(database: Database, kinds: tuple[str, ...] = ("SELECT",)) -> Iterator[list[str]]:
+    """The statements of these kinds that are made inside the block."""
     queries: list[str] = []
 
     def count(*arguments: object) -> None:
-        if (statement := str(arguments[2])).startswith("SELECT"):
+        if (statement := str(arguments[2])).startswith(kinds):
             queries.append(statement)
 
     event.listen(database.engine, "before_cursor_execute", count)

@@ -1,7 +1,7 @@
 """`python -m worker.keeper`: what keeps jobs moving, as plain loops over SQL.
 
-It sends what is due, takes runs from lost workers, nudges again for what nobody claimed, proposes trials of sweeps,
-removes what no row names, and feeds the tracking server. Several may run side by side.
+It sends what is due to workers and webhooks, takes runs from lost workers, nudges again for what nobody claimed,
+proposes trials of sweeps, removes what no row names, and feeds the tracking server. Several may run side by side.
 """
 
 import logging
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, outbox, runs, tally, workers
+from store import datasets, outbox, runs, tally, webhooks, workers
 from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
 from store.objects import ObjectStore
 from worker import logs, notes
 from worker.app import make_app, nudge
+from worker.courier import Courier
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ TRACK_S = 1.0
 FOLD_S = 60.0
 PURGE_S = 3600.0
 KEEP_S = 24 * 3600.0
+KEEP_DELIVERIES_S = 7 * 24 * 3600.0  # so long a tenant can see what became of them
 MOST_NUDGES = 32  # a queue
 _WORST_PAUSE_S = 5.0
 
@@ -46,6 +48,7 @@ def main() -> None:
         signal.signal(wish, lambda _signal, _frame: stopping.set())
     database, app = Database(settings.database_url), make_app(settings)
     objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
+    courier = Courier(database, networks=settings.webhook_networks)
     loops = [
         Loop("relay", partial(relay, database, app, settings), period_s=RELAY_S),
         Loop("reaper", partial(reap, database, settings), period_s=settings.reaper_s),
@@ -53,6 +56,7 @@ def main() -> None:
         Loop("searcher", searching(database, objects), period_s=SEARCH_S),
         Loop("collector", partial(collect_unnamed, database, objects, settings), period_s=settings.collect_s),
         Loop("folder", partial(fold, database), period_s=FOLD_S),
+        Loop("courier", courier.send_due, period_s=0.0),
         Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
@@ -62,6 +66,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    courier.close()
     database.dispose()
 
 
@@ -139,10 +144,11 @@ def fold(database: Database) -> bool:
 
 
 def purge(database: Database, objects: ObjectStore) -> bool:
-    """Delete messages sent long ago, and what killed processes left half-written."""
+    """Delete messages sent or given up long ago, and what killed processes left half-written."""
     with database.write() as session:
         outbox.purge(session, older_than_s=KEEP_S)
         workers.purge(session, older_than_s=KEEP_S)
+        webhooks.purge(session, older_than_s=KEEP_DELIVERIES_S)
     objects.sweep(older_than_s=KEEP_S)
     return False
 

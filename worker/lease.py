@@ -8,6 +8,7 @@ from store.claims import Claim
 from store.engine import Database
 from store.lifecycle import FailureCause, Wanted
 from worker import notes
+from worker.failures import REMEDY
 from worker.settings import WorkerSettings
 
 
@@ -94,7 +95,7 @@ class RunLease:
         """See `Lease`."""
         with self.database.write() as session:
             if for_memory:
-                detail = f"its process {how}: the system ran out of memory, and its kernel chose it"
+                detail = f"its process {how}: the system ran out of memory, and its kernel chose it; {REMEDY}"
                 runs.fail(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
                 notes.state(session, self.settings, self.claim.id)
             else:

@@ -15,7 +15,7 @@ from api.deps import PAGE_LIMIT, CallerDep, Cursor, Limit, Reading, Services, Se
 from api.errors import documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.paging import page_of
-from api.planning import Submission, estimate, folds_of, planned, prepare
+from api.planning import estimate, folds_of, have_files, no_dataset, planned, prepare
 from api.routing import Route
 from api.schemas.common import Paged, ShownAs
 from api.schemas.jobs import (
@@ -31,19 +31,13 @@ from api.schemas.jobs import (
     RunReport,
 )
 from api.sse import Batch, stream
-from pskd_core.config import parse_spec
+from pskd_core.config import JobSpec, parse_spec
 from store import events, jobs, keys, outlook, paging, runs
 from store.errors import NotFound
 from store.lifecycle import ENDED_JOB, JobState
 from store.models import Dataset, Job
 
 router = APIRouter(tags=["jobs"], route_class=Route)
-
-
-def _submission(
-    body: Annotated[dict[str, Any], ShownAs(JobRequest)], services: ServicesDep, caller: CallerDep
-) -> Submission:
-    return prepare(parse_spec(body), services, tenant=caller.tenant)
 
 
 @router.post(
@@ -56,28 +50,44 @@ def _submission(
     dependencies=[Depends(require_json)],
 )
 def submit_job(
-    submission: Annotated[Submission, Depends(_submission)],
+    body: Annotated[dict[str, Any], ShownAs(JobRequest)],
     services: ServicesDep,
-    session: Writing,
     caller: CallerDep,
     once: OnceDep,
     dry_run: Annotated[bool, Query(description="validate and estimate, but submit nothing")] = False,
 ) -> Response:
     """Submits a job: a spec, or a preset with fields laid over it."""
+    spec = parse_spec(body)
     if dry_run:
-        return Response(estimate(submission, services).model_dump_json(), media_type="application/json")
-    spec = submission.spec
+        found = estimate(prepare(spec, services, tenant=caller.tenant), services)
+        return Response(found.model_dump_json(), media_type="application/json")
+    have_files(spec, services, tenant=caller.tenant)
+    workers = services.recent.get("workers", partial(_look_at_workers, services))
+    warning = workers.unserved(spec.resources.device)
+    # All in one thread: to hand a session from one to the next costs as much as a statement.
+    with services.database.write() as session:
+        return once.accept(session, spec.model_dump_json(), partial(_submit, session, spec, services, caller, warning))
+
+
+def _submit(session: Session, spec: JobSpec, services: Services, caller: Caller, warning: str | None) -> Created:
+    folds: list[jobs.PlannedFold] = []
 
     def plan(dataset: Dataset) -> list[jobs.PlannedFold]:
-        return planned(folds_of(spec, dataset, services))
+        folds.extend(planned(folds_of(spec, dataset, services)))
+        return folds
 
-    def create() -> Created:
-        limit = services.settings.tenant_waiting_jobs
-        jobs.check_room(session, adding=1, limit=limit, tenant=caller.tenant)
+    jobs.check_room(session, adding=1, limit=services.settings.tenant_waiting_jobs, tenant=caller.tenant)
+    try:
         job = jobs.submit(session, spec, plan=plan, tenant=caller.tenant)
-        return f"/v1/jobs/{job.id}", _detail(session, job, services)
+    except NotFound as absent:
+        raise no_dataset(absent) from absent
+    detail = JobDetail.accepted(job, spec, runs=len(folds) * len(spec.seeds), warning=warning)
+    return f"/v1/jobs/{job.id}", detail
 
-    return once.accept(session, spec.model_dump_json(), create)
+
+def _look_at_workers(services: Services) -> outlook.Outlook:
+    with services.database.read() as session:
+        return outlook.look_at_workers(session, lease_s=services.settings.lease_s)
 
 
 @router.get("/v1/jobs", responses=documented())

@@ -46,7 +46,7 @@ class JobSummary(Out):
     progress: Progress | None = Field(description="null while the dataset is being imported")
     eta_s: float | None = Field(
         description="seconds to the end: epochs as long as those measured, after the runs ahead of it, on the slots "
-        "that there are; null while one of these is not known"
+        "that there are; null while one of these is not known, and in the answer to a submit"
     )
     warnings: tuple[str, ...] = Field(
         description="what keeps it from going on, such as that no worker serves its queue"
@@ -55,7 +55,7 @@ class JobSummary(Out):
     @classmethod
     def of(cls, job: Job, runs: Sequence[Run], outlook: Outlook) -> Self:
         """A job with its runs, seen in the light of what else there is to do."""
-        return cls(**_job_fields(job, runs, outlook))
+        return cls(**_job_fields(job, JobSpec.model_validate(job.spec), runs, outlook))
 
 
 class JobDetail(JobSummary):
@@ -66,13 +66,28 @@ class JobDetail(JobSummary):
     @classmethod
     def of(cls, job: Job, runs: Sequence[Run], outlook: Outlook) -> Self:
         """A job with its runs, seen in the light of what else there is to do."""
-        return cls(**_job_fields(job, runs, outlook), spec=JobSpec.model_validate(job.spec))
+        spec = JobSpec.model_validate(job.spec)
+        return cls(**_job_fields(job, spec, runs, outlook), spec=spec)
+
+    @classmethod
+    def accepted(cls, job: Job, spec: JobSpec, *, runs: int, warning: str | None) -> Self:
+        """A job that was submitted just now: so many runs wait, and when they will end is told by a later look."""
+        epochs = runs * len(epoch_plan(spec.method, epochs=spec.epochs))
+        progress = Progress(runs={RunState.QUEUED: runs}, epochs_done=0, epochs=epochs, fraction=0.0) if runs else None
+        warnings = () if warning is None or not runs else (warning,)
+        return cls(**_own_fields(job), progress=progress, eta_s=None, warnings=warnings, spec=spec)
 
 
-def _job_fields(job: Job, runs: Sequence[Run], outlook: Outlook) -> dict[str, Any]:
-    spec = JobSpec.model_validate(job.spec)
+def _job_fields(job: Job, spec: JobSpec, runs: Sequence[Run], outlook: Outlook) -> dict[str, Any]:
     planned = len(epoch_plan(spec.method, epochs=spec.epochs))
-    progress = _progress(planned, runs) if runs else None
+    return _own_fields(job) | {
+        "progress": _progress(planned, runs) if runs else None,
+        "eta_s": seconds_left(outlook, job, runs, planned=planned),
+        "warnings": _warnings(runs, outlook),
+    }
+
+
+def _own_fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
@@ -84,9 +99,6 @@ def _job_fields(job: Job, runs: Sequence[Run], outlook: Outlook) -> dict[str, An
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
-        "progress": progress,
-        "eta_s": seconds_left(outlook, job, runs, planned=planned),
-        "warnings": _warnings(runs, outlook),
     }
 
 

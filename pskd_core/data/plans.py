@@ -12,6 +12,7 @@ from pskd_core.sweep import Sweep, first_points, trial_spec
 
 Folds = tuple[Fold, ...]
 FoldsOf = Callable[[JobSpec], Folds]  # raises what `plan_folds` raises
+_MOST_KNOWN = 1000  # ways to split; callers choose them, so their number must have an end
 
 
 def planner(info: DatasetInfo, recordings: Recordings) -> FoldsOf:
@@ -22,12 +23,15 @@ def planner(info: DatasetInfo, recordings: Recordings) -> FoldsOf:
         teachers = spec.method.teachers if isinstance(spec.method, Distill) else ()
         taught = tuple((teacher.name, teacher.inputs) for teacher in teachers)
         alike = (spec.protocol, spec.validation, spec.test, spec.student.inputs, taught)
-        if alike not in known:
+        if (found := known.get(alike)) is None:
             try:
-                known[alike] = plan_folds(spec, info, recordings)
+                found = plan_folds(spec, info, recordings)
             except (SpecError, DataError) as unfit:
-                known[alike] = unfit
-        if isinstance(found := known[alike], Exception):
+                found = unfit
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[alike] = found
+        if isinstance(found, Exception):
             raise found
         return found
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,6 +198,21 @@ def test_job_that_runs_can_be_stopped(pskd: Pskd, service: Client, dataset_id: s
     refused = pskd("resume", job.id)
     assert refused.exit_code == 1
     assert "cancelled" in refused.stderr
+
+
+def test_webhooks_are_added_tried_and_removed(pskd: Pskd) -> None:
+    """The secret alone goes to standard output; a receiver that may not be reached is named, and then is gone."""
+    added = pskd("webhooks", "add", "https://localhost:9/hook")
+    assert added.exit_code == 0
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]+=*\n", added.stdout)
+    (listed,) = json.loads(pskd("webhooks", "list", "--json").stdout)
+    assert listed["url"] == "https://localhost:9/hook"
+    tried = pskd("webhooks", "test", listed["id"])
+    assert (tried.exit_code, "not public" in tried.stdout) == (1, True)
+    assert "webhook.test" in pskd("webhooks", "show", listed["id"]).stdout
+    assert pskd("webhooks", "remove", listed["id"]).exit_code == 0
+    assert pskd("webhooks", "remove", listed["id"]).exit_code == 1
+    assert json.loads(pskd("webhooks", "list", "--json").stdout) == []
 
 
 def test_estimate_starts_nothing(pskd: Pskd, dataset_id: str) -> None:

@@ -157,7 +157,7 @@ def _keys_with_several_jobs(history: History) -> Iterator[str]:
 
 def _second_finishes(history: History) -> Iterator[str]:
     seen = {
-        "rows": Counter(each.run_id for each in history.writes if _enters(each, "succeeded")),
+        "rows": Counter(each.run_id for each in history.writes if enters(each, "succeeded")),
         "events": Counter(each.data["run_id"] for each in history.events if _tells(each, "succeeded")),
     }
     for where, finishes in seen.items():
@@ -200,7 +200,7 @@ def _cancelled_that_went_on(history: History) -> Iterator[str]:
     for write in history.writes:
         if write.state_before == "cancelled" and write.state != "cancelled":
             yield f"{write.run_id} was cancelled and became {write.state}"
-        if _enters(write, "succeeded") and write.at > cancelled_at.get(of_run.get(write.run_id, ""), float("inf")):
+        if enters(write, "succeeded") and write.at > cancelled_at.get(of_run.get(write.run_id, ""), float("inf")):
             yield f"{write.run_id} succeeded after its job's cancellation had been acknowledged"
 
 
@@ -321,7 +321,8 @@ def _missing_objects(history: History) -> Iterator[str]:
                 yield f"{row} names {digest}, which is not stored"
 
 
-def _enters(write: Write, state: str) -> bool:
+def enters(write: Write, state: str) -> bool:
+    """Whether it brings its run into the state."""
     return write.what == "run" and write.state == state != write.state_before
 
 

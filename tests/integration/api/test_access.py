@@ -168,7 +168,15 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
     """With ids of another tenant every operation answers as if there were none, and lists are empty."""
     ids = _things(service, stored, bearing(made.all))
     foreign = bearing(made.make(*Scope, tenant=OTHER))
-    own = {"GET /metrics", "GET /v1/system", "POST /v1/keys", "POST /v1/datasets", "POST /v1/jobs", "POST /v1/sweeps"}
+    own = {
+        "GET /metrics",
+        "GET /v1/system",
+        "POST /v1/keys",
+        "POST /v1/datasets",
+        "POST /v1/jobs",
+        "POST /v1/sweeps",
+        "POST /v1/webhooks",
+    }
     listed = {
         "GET /v1/keys",
         "GET /v1/datasets",
@@ -176,6 +184,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
         "GET /v1/sweeps",
         "GET /v1/leaderboard",
         "GET /v1/models",
+        "GET /v1/webhooks",
     }
     for operation in GUARDED:
         if operation in own | listed:
@@ -212,11 +221,12 @@ def _things(service: TestClient, stored: Stored, headers: dict[str, str]) -> dic
     space = {"training.epochs": {"choices": [2, 4]}}
     sweep = service.post("/v1/sweeps", json={"base": base, "space": space}, headers=headers).json()
     key = service.get("/v1/keys", headers=headers).json()["items"][0]
+    hook = service.post("/v1/webhooks", json={"url": "https://hooks.example/"}, headers=headers).json()
     files = service.get(f"/v1/datasets/{dataset_id}/recordings", headers=headers).json()["items"]
     return {
         "dataset_id": dataset_id, "recording_id": files[0]["id"], "job_id": job_id, "run_id": run["id"],
         "sweep_id": sweep["id"], "name": "tiny", "alias": "champion", "version": "1", "row_id": row["id"],
-        "key_id": key["id"],
+        "key_id": key["id"], "webhook_id": hook["id"],
     }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_the_census_counts_queues_and_messages(database: Database) -> None:
         outbox.add(session, "mlflow", "run_a", {})
     with counted(database) as queries, database.read() as session:
         seen = census.look(session)
-    assert len(queries) == 4
+    assert len(queries) == 5
     assert {at: count for at, count in seen.depths.items() if count} == {
         ("cpu", RunState.QUEUED): 2,
         ("cpu", RunState.RUNNING): 1,
