@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test demo reproduce bench-large bench-submit lock clean
+.PHONY: help setup check lint audit unit test faults demo reproduce bench-large bench-submit lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,8 @@ help:
 	@echo "make reproduce  run an experiment of the paper and write its report: EXPERIMENT=table4 DATA=/path/to/UTD-MHAD"
 	@echo "             (also SEEDS=5, PROTOCOL=inner_loso, OUT=build/reproduce, ARGS='--preset utd-paper')"
 	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
+	@echo "make faults  faults at random on real processes, then kills at random points: build/faults.json, half an hour"
+	@echo "             (SEED=N repeats a run, INJECTIONS=200)"
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
 	@echo "make audit  known vulnerabilities of what requirements.lock pins; fails where it cannot reach its data"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
@@ -57,6 +59,11 @@ unit: setup
 
 test: setup
 	$(PYTEST)
+
+# The seed is drawn and printed; the history stands in build/faults/ beside the result.
+faults: export OMP_NUM_THREADS ?= 1
+faults: setup
+	$(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) $(if $(INJECTIONS),--injections $(INJECTIONS))
 
 demo: setup
 	$(BIN)/python -m client.demo $(if $(DATA),--data "$(DATA)")
