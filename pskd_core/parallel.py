@@ -170,7 +170,7 @@ class _BatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, present: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        mean, variance, count = _moments(x, present=present)
+        mean, variance, count = _moments(x, like=weight, present=present)
         ctx.save_for_backward(x, weight, mean, variance, count)
         ctx.eps, ctx.present = eps, present
         ctx.mark_non_differentiable(mean, variance, count)
@@ -193,9 +193,10 @@ class _BatchNorm(torch.autograd.Function):
         return through, of_weight, of_bias, None, None
 
 
-def _moments(x: Tensor, *, present: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(x: Tensor, *, like: Tensor, present: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance of each channel (C,), and the number of values in one (), over all processes."""
-    mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+    # Given running statistics, which stay as they are, those of a bf16 batch come in the precision of the layer.
+    mean, variance = torch.batch_norm_update_stats(x, torch.zeros_like(like), torch.zeros_like(like), 0.0)
     count = mean.new_full((1,), x.numel() // x.shape[1] if present else 0)
     everyones = _all_gathered(torch.cat([count, mean, variance]))
     counts, means, variances = torch.split(everyones, [1, len(mean), len(mean)], dim=1)

@@ -13,12 +13,14 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from store import traces
 from store.datasets import ClaimedImport
 from store.engine import Database
 from store.objects import ObjectStore
 from store.runs import ClaimedRun
 from worker import logs
 from worker.devices import restrict
+from worker.limits import ImportLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
@@ -35,7 +37,7 @@ _LOOK_S = 1.0
 def forkserver() -> ForkServerContext:
     """The context that starts children."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOAD))
+    context.set_forkserver_preload([*PRELOAD, traces.SDK] if traces.wanted() else list(PRELOAD))
     return context
 
 
@@ -64,7 +66,12 @@ def run_child(
     from worker.execute import Execution  # noqa: PLC0415
 
     database, objects = _stores(settings)
-    Execution(settings, database, objects, claimed, link, folder).run()
+    tracer = traces.start("pskd-run")
+    try:
+        Execution(settings, database, objects, claimed, link, folder, tracer).run()
+    finally:
+        if tracer is not None:
+            tracer.close()
 
 
 def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, folder: Path) -> None:
@@ -73,7 +80,9 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
     from worker.imports import import_claimed  # noqa: PLC0415
 
     database, objects = _stores(settings)
-    import_claimed(database, objects, claimed, folder)
+    limits = ImportLimits.of(settings)
+    limits.apply()
+    import_claimed(database, objects, claimed, folder, limits)
 
 
 def _stores(settings: WorkerSettings) -> tuple[Database, ObjectStore]:

@@ -12,11 +12,12 @@ import torch.distributed as dist
 
 from pskd_core.__main__ import _parser, read_spec
 from pskd_core.config import Resources, configuration_hash
-from pskd_core.data.columnar import SKELETON, Recording, Stream, write_dataset
+from pskd_core.data.columnar import SKELETON, Dataset, Recording, Stream, write_dataset
+from pskd_core.data.splits import plan_folds
 from pskd_core.errors import RankLost, SpecError, out_of_memory
 from pskd_core.parallel import ALONE
 from pskd_core.ranks import together
-from pskd_core.run import check_processes
+from pskd_core.run import Run, check_processes
 from tests.company import (
     CASES,
     Trained,
@@ -107,6 +108,23 @@ def test_a_resumed_run_of_two_processes_repeats_every_bit(folder: Path, tmp_path
     assert resumed.finish() == unbroken.finish()
     assert unbroken.finish().environment["processes"] == "2"
     assert others() == []
+
+
+def test_kept_answers_and_half_precision_serve_two_processes(folder: Path, tmp_path: Path) -> None:
+    """Who reads the teachers' answers comes to the bits of who left them, in bf16, and near to those of one process."""
+    half = {"training": {"epochs": 1, "precision": "bf16"}}
+    spec = spec_of(**half, resources={"processes": 2})
+    dataset = Dataset.open(folder / "whole")
+    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
+    leaving = Run(dataset, spec, fold, 0, answers=tmp_path / "kept")
+    reports = list(leaving.epochs())
+    reading = Run(dataset, spec, fold, 0, answers=tmp_path / "kept")
+
+    assert reading.replays
+    assert list(reading.epochs()) == reports
+    alone = list(make_run(folder, "whole", spec_of(**half)).epochs())
+    for found, expected in zip(reports, alone, strict=True):
+        assert found.metrics == pytest.approx(expected.metrics, rel=1e-2)
 
 
 def test_a_run_ends_with_any_of_its_processes(folder: Path) -> None:
