@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from client import output
 from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
+from client.backup_commands import backup, restore
 from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
@@ -102,6 +103,10 @@ def up(
         runs_at_once=runs_at_once,
         as_json=as_json,
     )
+
+
+app.command()(backup)
+app.command()(restore)
 
 
 # --- Datasets -----------------------------------------------------------------------------------------------------

@@ -16,13 +16,13 @@ from client.home import owned, publish
 from client.parts import Kept, Part, Running, Say, StackError, how_it_ended, last_lines
 
 # Where `python -m api` finds its module, whatever folder the user is in and whatever `api.py` lies there.
-_CODE = Path(__file__).resolve().parents[1]
+CODE = Path(__file__).resolve().parents[1]
 _LOOK_EVERY_S = 0.1
 _START_WITHIN_S = 180.0
 _TROUBLE_PAUSE_S = 5.0
 _STOP_ORDER = ("api", "worker", "keeper", "mlflow", "broker")
 # Where state lives follows from the home folder alone, whatever a cluster's environment says.
-_NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
+NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
 
 
 class Interrupted(Exception):
@@ -110,9 +110,9 @@ class _Stack:
 
     def _environment(self, broker_url: str) -> Mapping[str, str]:
         """What every part is told; the one place that maps options to settings."""
-        for name in sorted(_NOT_INHERITED & os.environ.keys()):
+        for name in sorted(NOT_INHERITED & os.environ.keys()):
             self._say(f"{name} is not used: this stack keeps all its state in its home folder")
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         return inherited | {
             "PSKD_HOME": str(self._home),
             "PSKD_HOST": self._options.host,
@@ -240,7 +240,7 @@ def _python(
     ready: Callable[[], bool] = lambda: True,
     grace_s: float = 5.0,
 ) -> Part:
-    return Part(name, (sys.executable, "-m", module), _CODE, environment, ready, grace_s)
+    return Part(name, (sys.executable, "-m", module), CODE, environment, ready, grace_s)
 
 
 def _mlflow(folder: Path, url: str, port: int, environment: Mapping[str, str]) -> Part:

@@ -1,16 +1,18 @@
 """Removes objects that no row names: `python -m store.collect [--dry-run]`."""
 
 import argparse
+import fcntl
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import select, text, union
+from sqlalchemy import Engine, select, text, union
 
 from store.engine import Database
 from store.errors import ObjectMissing
 from store.models import Dataset, ModelVersion, Run, TeacherAnswers
-from store.objects import ObjectStore
+from store.objects import ObjectStore, held
 from store.settings import Settings
 
 # All columns that name an object. A test finds those that are not here.
@@ -44,9 +46,9 @@ def collect(database: Database, objects: ObjectStore, *, grace_s: float, dry_run
         ObjectMissing: a tree that a row names is not there, so its files cannot be told from others.
         ObjectDamaged: or it cannot be read.
     """
-    with _alone(database) as alone:
+    with _alone(database.engine) as alone:
         listed = {each.digest: each for each in objects.stored()}
-        if not alone:  # another process is at it
+        if not alone:  # another process is at it, or makes a backup
             return Collected(0, 0, len(listed))
         named = _named(database, objects)
         removed = [
@@ -84,13 +86,35 @@ def _digests(database: Database, columns: Collection) -> set[str]:  # type: igno
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[bool]:
-    """Whether no other process collects until the block ends; beside SQLite lies a folder, which needs no such care."""
-    if database.engine.dialect.name != "postgresql":
-        yield True
+def uncollected(engine: Engine) -> Iterator[None]:
+    """Nothing is collected until the block ends, neither what rows have ceased to name; waits for who is at it."""
+    if engine.dialect.name != "postgresql":
+        with held(_folder(engine), fcntl.LOCK_SH):
+            yield
+        return
+    name = {"name": _LOCK}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock_shared(hashtext(:name))"), name)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock_shared(hashtext(:name))"), name)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[bool]:
+    """Whether no other process collects, or has it put off, until the block ends."""
+    if engine.dialect.name != "postgresql":
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(_folder(engine), fcntl.LOCK_EX | fcntl.LOCK_NB))
+                alone = True
+            except BlockingIOError:
+                alone = False
+            yield alone
         return
     # Of its own, without a transaction, which would be cut off while it waits.
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         name = {"name": _LOCK}
         taken = connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:name))"), name)
         try:
@@ -98,6 +122,11 @@ def _alone(database: Database) -> Iterator[bool]:
         finally:
             if taken:
                 connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), name)
+
+
+def _folder(engine: Engine) -> Path:
+    """Where SQLite's file lies, which is locked in the place of a database that has such locks."""
+    return Path(engine.url.database or "").absolute().parent
 
 
 def main() -> None:

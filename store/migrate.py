@@ -1,10 +1,13 @@
 """Brings a database up to date: `python -m store.migrate`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 
 from store.engine import make_engine
@@ -18,6 +21,13 @@ _ADVISORY_LOCK = 0x70736B64  # any number, the same in every process
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Runs the migrations that are missing, in one transaction; several processes may call it at once."""
+    with transaction(url) as connection:
+        bring(connection, revision)
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """One in which the schema may be changed; one process at a time has it."""
     engine = make_engine(url, postgresql_options=_POSTGRESQL_LIMITS)
     if engine.dialect.name == "sqlite":
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
@@ -25,12 +35,27 @@ def upgrade(url: str, revision: str = "head") -> None:
     try:
         with engine.begin() as connection:  # on SQLite BEGIN IMMEDIATE lets one process in
             _wait_for_others(connection)
-            config = Config()
-            config.set_main_option("script_location", str(_MIGRATIONS))
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            yield connection
     finally:
         engine.dispose()
+
+
+def bring(connection: Connection, revision: str = "head") -> None:
+    """Runs the migrations that are missing, in the connection's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def known_revisions() -> set[str]:
+    """The revisions that this version can upgrade from, and the one that it is at."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
 
 
 def _wait_for_others(connection: Connection) -> None:

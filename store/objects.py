@@ -141,7 +141,7 @@ class ObjectStore:
     def list_tree(self, digest: str) -> dict[str, str]:
         """Digest of each file of a tree by its relative path. Raises ObjectMissing, ObjectDamaged."""
         listed: dict[str, str] = json.loads(self.get_bytes(digest))
-        if outside := [name for name in listed if not _stays_inside(name)]:
+        if outside := [name for name in listed if not stays_inside(name)]:
             raise ObjectDamaged(f"tree {digest} names {outside[0]!r}, which lies outside of it")
         return listed
 
@@ -212,7 +212,7 @@ class ObjectStore:
 
     def _remove_local(self, digest: str, older_than_s: float) -> bool:
         path = self._path(digest)
-        with _held(path.parent, fcntl.LOCK_EX):
+        with held(path.parent, fcntl.LOCK_EX):
             if time.time() - path.stat().st_mtime < older_than_s:
                 return False
             path.unlink()
@@ -308,7 +308,8 @@ def _copy_hashing(source: IO[bytes], target: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _stays_inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
+    """Whether a relative path leads nowhere but below where it starts."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
@@ -327,7 +328,7 @@ def _write_beside(target: Path, fill: Callable[[IO[bytes]], Any]) -> None:
             file.flush()
             os.fchmod(file.fileno(), 0o444)
             os.fsync(file.fileno())
-        with _held(target.parent, fcntl.LOCK_SH) as folder:
+        with held(target.parent, fcntl.LOCK_SH) as folder:
             temporary.replace(target)
             os.fsync(folder)
     finally:
@@ -335,7 +336,7 @@ def _write_beside(target: Path, fill: Callable[[IO[bytes]], Any]) -> None:
 
 
 @contextmanager
-def _held(folder: Path, how: int) -> Iterator[int]:
+def held(folder: Path, how: int) -> Iterator[int]:
     """A folder under a file lock, which the system frees however the process ends: who puts shares it, who removes has
     it alone, so that no file is replaced between the look at its age and its removal.
     """
