@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.deps import CallerDep, Cursor, Reading, ServicesDep
 from api.pages.rendering import PageRoute, page
-from api.pages.results import PARTS, pooled, scored
+from api.pages.results import PARTS, Judged, pooled
 from api.routers.datasets import list_datasets
 from api.routers.jobs import list_jobs, read_job, read_report
 from api.schemas.jobs import JobDetail, RunOut
@@ -88,8 +88,7 @@ def show_job(
         request,
         "job.html",
         job=job,
-        runs=runs,
-        rows=[(run, scored(run.result)) for run in runs],
+        rows=list(map(Judged.of, runs)),
         ended=job.state in ENDED_JOB,
         actions=[event.value for event in possible(job.state)],
         chosen=chosen,

@@ -10,7 +10,7 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
-from api.errors import HANDLED, UNAUTHENTICATED, kind_of, request_id, told_of
+from api.errors import HANDLED, UNAUTHENTICATED, request_id, told_of
 from api.pages.assets import address
 from api.routing import Route
 
@@ -63,7 +63,11 @@ def _refused(request: Request, error: Exception) -> Response:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("api.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("api.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "amount": amount, "bytes": in_bytes, "count": count, "lasting": lasting, "per_cent": per_cent, "points": points,

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from api.schemas.jobs import RunOut
 from pskd_core.evaluation.metrics import ClassScores, accuracy, class_scores, macro_f1
 from pskd_core.shapes import IntArray
 
@@ -29,6 +30,26 @@ class SubjectRow:
     name: str
     accuracy: float
     n: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run as a table shows it: its student's scores on the part that judges it, and its teachers' accuracies there."""
+
+    run: RunOut
+    part: str | None  # none: there are no scores
+    scores: Mapping[str, Any]
+    teachers: Mapping[str, float]
+
+    @classmethod
+    def of(cls, run: RunOut) -> Self:
+        """By its test, or by its validation where it has none."""
+        result: Mapping[str, Any] = run.result or {}
+        part = next((part for part in PARTS if result.get(part)), None)
+        if part is None:
+            return cls(run, None, {}, {})
+        teachers = {name: of[part]["accuracy"] for name, of in result.get("teachers", {}).items() if of.get(part)}
+        return cls(run, part, result[part], teachers)
 
 
 @dataclass(frozen=True)
@@ -61,12 +82,6 @@ def pooled(reports: Sequence[Mapping[str, Any]], *, part: str, network: str) -> 
 def class_rows(names: Sequence[str], confusion: IntArray) -> tuple[ClassRow, ...]:
     """A confusion matrix (rows are truth), class by class."""
     return tuple(map(_class_row, names, class_scores(confusion), confusion))
-
-
-def scored(result: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The part by which a run is judged: its test, or its validation where it has none."""
-    found: Mapping[str, Any] | None = next((result[part] for part in PARTS if result and result.get(part)), None)
-    return found
 
 
 def _part(report: Mapping[str, Any], *, part: str, network: str) -> Mapping[str, Any] | None:

@@ -73,6 +73,7 @@ class Upload:
 
 
 async def receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
+    """The uploaded recording, as a form or as the raw body."""
     allow_body(request, most_bytes=RECORDING_BYTES)
     if require_type(request, "multipart/form-data", *_RAW_TYPES) == "multipart/form-data":
         async with form_file(request, folder=services.uploads) as (file, _):
@@ -94,6 +95,7 @@ async def choice_of(
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     alias: Annotated[str | None, Query(min_length=1, max_length=200, description="default: `champion`")] = None,
 ) -> Choice:
+    """The version or the alias that was named."""
     if version is not None and alias is not None:
         detail = "name a version or an alias, not both"
         raise Refusal(INVALID, detail, errors=[Fault(detail=detail, parameter="alias")])

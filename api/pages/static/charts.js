@@ -3,6 +3,8 @@
 
 const COLOURS = 8;
 const CHART_HEIGHT = 190;
+// Epochs are whole.
+const EPOCHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const live = new Set();
 
 function colour(name) {
@@ -61,7 +63,7 @@ class Chart {
       cursor: { sync: this.options.sync ? { key: this.options.sync } : undefined, points: { size: 6 } },
       legend: { show: Boolean(this.options.legend) },
       scales: { x: { time: false }, y: this.log ? { distr: 3 } : {} },
-      axes: [{ ...axis, size: 34, values: (_, ticks) => ticks.map(number) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => tick === null ? "" : number(tick)) }],
+      axes: [{ ...axis, size: 34, ...(this.options.x ? {} : { incrs: EPOCHS }), values: (_, ticks) => ticks.map(number) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => tick === null ? "" : number(tick)) }],
       series: [{ label: this.options.x || "epoch" }, ...this.lines.map((line) => ({
         label: line.label, stroke: seriesColour(line.index), width: line.width || 2, dash: line.dash, spanGaps: true,
         points: { show: line.xs.length < 2, size: 5 }, value: (_, value) => number(value),

@@ -57,7 +57,7 @@
   }
 
   function draw(trace) {
-    chart ||= new Chart(byId("trace"), { title: "Acceleration in g", wide: true, height: 260, legend: true, x: "time in s", hooks: { drawClear: [bands] } });
+    chart ||= new Chart(byId("trace"), { title: "Acceleration in g", wide: true, height: 260, legend: true, x: "time in s", hooks: { drawClear: [bands], draw: [strip] } });
     const line = (label, index) => ({ label, index, width: 1, xs: trace.t_s, ys: trace[label] });
     chart.draw([line("x", 0), line("y", 1), line("z", 2)]);
     chart.make();
@@ -69,8 +69,23 @@
     }));
   }
 
-  /** Behind the trace, a band for each segment, and its label in a strip at the top. */
+  /** Behind the trace, a band for each segment. */
   function bands(plot) {
+    overSegments(plot, ({ ctx, bbox }, segment, left, width) => {
+      ctx.globalAlpha = 0.13;
+      ctx.fillRect(left, bbox.top, width, bbox.height);
+    });
+  }
+
+  /** Over everything, at the top, the labels. */
+  function strip(plot) {
+    overSegments(plot, ({ ctx, bbox }, segment, left, width) => {
+      ctx.fillRect(left, bbox.top, Math.max(width - 1, 1), STRIP * devicePixelRatio);
+      label(ctx, segment.label, left, bbox.top, width);
+    });
+  }
+
+  function overSegments(plot, paint) {
     const { ctx, bbox } = plot;
     const order = labels();
     ctx.save();
@@ -81,11 +96,7 @@
       const left = plot.valToPos(segment.start_s, "x", true);
       const width = plot.valToPos(segment.end_s, "x", true) - left;
       ctx.fillStyle = seriesColour(order.indexOf(segment.label) + 3);
-      ctx.globalAlpha = 0.13;
-      ctx.fillRect(left, bbox.top, width, bbox.height);
-      ctx.globalAlpha = 1;
-      ctx.fillRect(left, bbox.top, Math.max(width - 1, 1), STRIP * devicePixelRatio);
-      label(ctx, segment.label, left, bbox.top, width);
+      paint(plot, segment, left, width);
     }
     ctx.restore();
   }

@@ -95,11 +95,17 @@
   function draw() {
     drawing = 0;
     const names = [...new Set([...runs.values()].flatMap((run) => Object.keys(run.curves)))];
-    const terms = names.filter((name) => !name.startsWith(FOLLOWS)).sort(byNetwork);
+    const terms = names.filter((name) => !name.startsWith(FOLLOWS) && !isOnlyTerm(name, names)).sort(byNetwork);
     const followed = names.filter((name) => name.startsWith(FOLLOWS));
     for (const name of terms.filter((each) => each.startsWith("student/"))) term(name);
     if (followed.length) chartOf("Which teacher the student follows", "mean weight of each teacher, over the runs shown", { wide: true, legend: true }).draw(follows(followed));
     for (const name of terms.filter((each) => !each.startsWith("student/"))) term(name);
+  }
+
+  /** A teacher's whole loss where it has one term is that term once more. */
+  function isOnlyTerm(name, names) {
+    const [network, what] = name.split("/");
+    return what === "total" && names.filter((each) => each.startsWith(`${network}/`)).length === 2;
   }
 
   function term(name) {

@@ -34,9 +34,17 @@
     const box = make(open ? "fieldset" : "details", { className: "group" });
     const fields = make("div", { className: "fields" });
     for (const name of names) {
-      parts[name] = schemaForm.build(name, schema.properties[name], values[name], `/${name}`, { open: true });
-      fields.append(parts[name].element);
+      // A group that is one field's alone needs no second frame.
+      const given = schemaForm.resolve(schema.properties[name]);
+      const alone = names.length === 1 && given.type === "object";
+      parts[name] = alone ? schemaForm.properties(given, values[name], `/${name}`) : schemaForm.build(name, given, values[name], `/${name}`, { open: true });
     }
+    if (names.length === 1) {
+      box.append(make(open ? "legend" : "summary", { textContent: title }), parts[names[0]].element);
+      return box;
+    }
+    const elements = names.map((name) => parts[name].element);
+    fields.append(...elements.filter((each) => each.matches(".field")), ...elements.filter((each) => !each.matches(".field")));
     box.append(make(open ? "legend" : "summary", { textContent: title }), fields);
     return box;
   }
