@@ -84,7 +84,7 @@ def show_row(row_id: str, request: Request, session: Reading, caller: CallerDep)
 
 
 def _sort_link(name: str, sort: str, kept: dict[str, str]) -> tuple[str, str | None]:
-    """Where a column's heading leads, and how it sorts now; accuracies begin with the highest, costs with the lowest."""
+    """Where a column's heading leads, and how it sorts now; accuracies begin with the highest, costs do not."""
     first = f"-{name}" if name in {"accuracy", "macro_f1"} else name
     other = name if first.startswith("-") else f"-{name}"
     now = {name: "ascending", f"-{name}": "descending"}.get(sort)

@@ -15,7 +15,7 @@ from api.pages.assets import address
 from api.routing import Route
 
 NONE = "–"
-# No inline script or style, nothing from elsewhere, no form that a script has not taken over or that leaves the service.
+# No inline script or style, nothing from elsewhere, and no form leads elsewhere.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

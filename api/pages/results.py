@@ -34,7 +34,7 @@ class SubjectRow:
 
 @dataclass(frozen=True)
 class Judged:
-    """A run as a table shows it: its student's scores on the part that judges it, and its teachers' accuracies there."""
+    """A run as a table shows it: its student's scores on the part that judges it, and its teachers' accuracies."""
 
     run: RunOut
     part: str | None  # none: there are no scores
