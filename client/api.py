@@ -47,7 +47,7 @@ from client.answers import (
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
-from client.upkeep import Deletion, Key, NewKey
+from client.upkeep import Deletion, Key, NewKey, Usage
 from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
@@ -262,6 +262,10 @@ class Client:
         """End a sweep; what its trials have finished stays."""
         return self._post(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}/cancel")
 
+    def delete_sweep(self, sweep_id: str, *, force: bool = False) -> Deletion:
+        """Delete an ended sweep; with `force` the jobs of its trials and their results go along."""
+        return self._delete(f"/v1/sweeps/{quote(sweep_id, safe='')}", force=force)
+
     def follow_sweep(self, sweep_id: str) -> Iterator[Sweep]:
         """The sweep as it stands now and whenever a trial has changed its state, until it has ended."""
         yield (seen := self.sweep(sweep_id))
@@ -353,7 +357,7 @@ class Client:
             unit=unit,
         )
 
-    # --- Keys -----------------------------------------------------------------------------------------------------
+    # --- Keys and usage -------------------------------------------------------------------------------------------
 
     def create_key(self, name: str, scopes: Iterable[str], *, expires_at: datetime | None = None) -> NewKey:
         """Make a key of one's own tenant; it is shown this once."""
@@ -367,6 +371,10 @@ class Client:
     def revoke_key(self, key_id: str) -> Key:
         """Let a key's bearer in no more."""
         return self._post(Key, f"/v1/keys/{quote(key_id, safe='')}/revoke")
+
+    def usage(self) -> Usage:
+        """How much the tenant has stored of what, and how much it may."""
+        return self._get(Usage, "/v1/usage")
 
     # --- Webhooks -------------------------------------------------------------------------------------------------
 
