@@ -20,7 +20,7 @@ def usage(ctx: typer.Context, as_json: AsJson = False) -> None:
         output.print_json(found)
     else:
         output.print_table([_row(kind, kept) for kind, kept in found.kinds.items()], ["kind", "count", "size"])
-        for line in _lines(found):
+        for line in lines(found):
             output.stdout().print(line, markup=False)
 
 
@@ -28,20 +28,21 @@ def _row(kind: str, kept: Kept) -> list[str]:
     return [kind.replace("_", " "), str(kept.count), "" if kind in _WITHOUT_OBJECTS else size(kept.size_bytes)]
 
 
-def _lines(found: Usage) -> list[str]:
+def lines(found: Usage) -> list[str]:
+    """What stands below the table."""
     limit = "no limit is set"
     if found.limit_bytes is not None and found.left_bytes is not None:
         limit = f"{size(found.left_bytes)} left of {size(found.limit_bytes)}"
-    lines = [f"{size(found.size_bytes)} in all; {limit}"]
+    told = [f"{size(found.size_bytes)} in all; {limit}"]
     if found.cached_bytes:
-        lines.append(f"besides, {size(found.cached_bytes)} of kept answers of teachers, which count for no limit")
+        told.append(f"besides, {size(found.cached_bytes)} of kept answers of teachers, which count for no limit")
     if found.unmeasured:
-        lines.append(f"{found.unmeasured} objects of an older version are not measured yet and not counted")
-    return lines
+        told.append(f"{found.unmeasured} objects of an older version are not measured yet and not counted")
+    return told
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: four digits at most, in units of 1024."""
+    """Bytes as people read them: in the largest unit of 1024 of which there is one."""
     amount, unit = float(count), 0
     while amount >= _STEP and unit < len(_UNITS) - 1:
         amount, unit = amount / _STEP, unit + 1
