@@ -323,8 +323,9 @@ class Client:
         alias: str | None = None,
         rate_hz: float | None = None,
         unit: str | None = None,
+        columns: str | None = None,
     ) -> Classification:
-        """The labelled timeline of a file (CSV, `.mat`, `.npy`, `.npz`); the model's champion unless said otherwise."""
+        """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
         data, name = (
             (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
         )
@@ -336,6 +337,7 @@ class Client:
             alias=alias,
             rate_hz=rate_hz,
             unit=unit,
+            columns=columns,
         )
 
     # --- Webhooks -------------------------------------------------------------------------------------------------
