@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test demo reproduce bench-large bench-submit lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-submit lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,8 +20,12 @@ help:
 	@echo "make reproduce  run an experiment of the paper and write its report: EXPERIMENT=table4 DATA=/path/to/UTD-MHAD"
 	@echo "             (also SEEDS=5, PROTOCOL=inner_loso, OUT=build/reproduce, ARGS='--preset utd-paper')"
 	@echo "make test   run every test, with a PostgreSQL and a Redis of its own (ARGS='-k name' to choose)"
+	@echo "make faults  faults at random on real processes, then kills at random points: build/faults.json, half an hour"
+	@echo "             (SEED=N repeats a run, INJECTIONS=200)"
 	@echo "make check  format, lint, types, import contracts and unit tests, in about a minute"
 	@echo "make audit  known vulnerabilities of what requirements.lock pins; fails where it cannot reach its data"
+	@echo "make schemathesis  all that openapi.json allows and forbids, asked for MINUTES=20 (SEED=…): build/schemathesis.json"
+	@echo "make fuzz   N=10000 damaged and hostile uploads (SEED=…): build/fuzz.json"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
 	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
 	@echo "make setup  make .venv with everything; the others do it when needed"
@@ -58,6 +62,11 @@ unit: setup
 test: setup
 	$(PYTEST)
 
+# The seed is drawn and printed; the history stands in build/faults/ beside the result.
+faults: export OMP_NUM_THREADS ?= 1
+faults: setup
+	$(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) $(if $(INJECTIONS),--injections $(INJECTIONS))
+
 demo: setup
 	$(BIN)/python -m client.demo $(if $(DATA),--data "$(DATA)")
 
@@ -67,6 +76,16 @@ OUT ?= build/reproduce
 reproduce: setup
 	$(BIN)/python -m pskd_core reproduce $(EXPERIMENT) --out "$(OUT)" $(if $(DATA),--data "$(DATA)") \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
+
+MINUTES ?= 20
+N ?= 10000
+
+# Campaigns against a service of their own; the seed is printed, and with SEED=… it is the same again.
+schemathesis: setup
+	$(BIN)/python -m tests.fuzz.contract --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.uploads --count $(N) $(if $(SEED),--seed $(SEED))
 
 # Over twenty minutes on two busy cores. The files go to a temporary folder, and away at the end.
 bench-large: setup

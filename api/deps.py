@@ -127,4 +127,5 @@ Limit = Annotated[
     int, Query(ge=1, description=f"items a page; more than {PAGE_LIMIT} means {PAGE_LIMIT}"),
     AfterValidator(lambda limit: min(limit, PAGE_LIMIT)),
 ]  # fmt: skip
+Force = Annotated[bool, Query(description="remove along what refers to it")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from pskd_core.errors import (
     ParityError,
     ProtocolError,
     PskdError,
+    RankLost,
     SpecError,
     json_pointer,
     problem_fields,
@@ -43,6 +44,7 @@ from store.errors import (
     ObjectMissing,
     OverTime,
     QuotaExceeded,
+    StillUsed,
     StoreError,
 )
 
@@ -61,6 +63,16 @@ class Fault(BaseModel):
     header: str | None = None
 
 
+class Referring(BaseModel):
+    """Something that refers to what was to be deleted."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: str = Field(description="`job`, `sweep`, `leaderboard row`, `model version` or `alias`")
+    id: str
+    name: str
+
+
 class ProblemDetails(BaseModel):
     """An answer that says what went wrong (RFC 9457)."""
 
@@ -73,6 +85,7 @@ class ProblemDetails(BaseModel):
     errors: tuple[Fault, ...] | None = None
     missing: tuple[str, ...] | None = Field(default=None, description="what a dataset lacks")
     gate: dict[str, JsonValue] | None = Field(default=None, description="figures that refused a promotion")
+    references: tuple[Referring, ...] | None = Field(default=None, description="what keeps it from being deleted")
     file: str | None = None
     row: int | None = Field(default=None, description="from 1")
     column: str | None = None
@@ -117,6 +130,7 @@ KINDS: dict[type[Exception], Kind] = {
     NotFound: NOT_FOUND,
     Conflict: CONFLICT,
     GateRefused: Kind(409, "gate-refused", "The version is no better than the one it would replace"),
+    StillUsed: Kind(409, "still-used", "Something refers to what is to be deleted"),
     AliasMoved: STALE,
     DatasetNotUsable: Kind(409, "dataset-not-usable", "The dataset's import failed"),
     IllegalTransition: Kind(409, "illegal-transition", "That is not possible in this state"),
@@ -139,6 +153,7 @@ KINDS: dict[type[Exception], Kind] = {
     OverTime: INTERNAL,
     NonFiniteLossError: INTERNAL,
     ParityError: INTERNAL,
+    RankLost: INTERNAL,
     # A later exception that nobody put here; a test finds it before it gets this far.
     PskdError: INTERNAL,
     StoreError: INTERNAL,
@@ -177,6 +192,7 @@ def problem(scope: Scope, error: Exception, **members: Any) -> Response:
         errors=_faults(error) or None,
         missing=getattr(error, "missing", None) or None,
         gate=getattr(error, "gate", None),
+        references=tuple(map(Referring.model_validate, error.references)) if isinstance(error, StillUsed) else None,
         **(problem_fields(error) if isinstance(error, DataError) else {}),
     )
     body = content.model_dump(mode="json", exclude_none=True) | members

@@ -12,6 +12,7 @@ Example:
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -46,6 +47,7 @@ from client.answers import (
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
+from client.upkeep import Deletion, Key, NewKey
 from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
@@ -139,6 +141,10 @@ class Client:
             raise ImportFailed(f"the import of {dataset.name!r} failed: {dataset.detail}")
         return dataset
 
+    def delete_dataset(self, dataset_id: str, *, force: bool = False) -> Deletion:
+        """Delete a dataset; with `force` its sweeps and jobs go along."""
+        return self._delete(f"/v1/datasets/{quote(dataset_id, safe='')}", force=force)
+
     def recordings(self, dataset_id: str) -> Iterator[RecordingSummary]:
         """All recordings of a dataset."""
         return self._pages(f"/v1/datasets/{dataset_id}/recordings", Page[RecordingSummary])
@@ -196,6 +202,10 @@ class Client:
     def retry(self, job_id: str) -> Job:
         """Run a failed job's failed runs again, from their checkpoints."""
         return self._ask(job_id, "retry")
+
+    def delete_job(self, job_id: str, *, force: bool = False) -> Deletion:
+        """Delete an ended job; with `force` its results and the versions of models that it registered go along."""
+        return self._delete(f"/v1/jobs/{quote(job_id, safe='')}", force=force)
 
     def _ask(self, job_id: str, what: str) -> Job:
         return self._post(Job, f"/v1/jobs/{job_id}/{what}")
@@ -314,6 +324,11 @@ class Client:
         """What happened to a model's aliases, newest first."""
         return self._pages(f"/v1/models/{quote(model, safe='')}/history", Page[AliasChange])
 
+    def delete_model(self, model: str, *, version: int | None = None, force: bool = False) -> Deletion:
+        """Delete a model, or one version of it; with `force` also if an alias names it."""
+        path = f"/v1/models/{quote(model, safe='')}" + (f"/versions/{version}" if version is not None else "")
+        return self._delete(path, force=force)
+
     def classify(
         self,
         model: str,
@@ -339,6 +354,21 @@ class Client:
             unit=unit,
             columns=columns,
         )
+
+    # --- Keys -----------------------------------------------------------------------------------------------------
+
+    def create_key(self, name: str, scopes: Iterable[str], *, expires_at: datetime | None = None) -> NewKey:
+        """Make a key of one's own tenant; it is shown this once."""
+        body = {"name": name, "scopes": list(scopes), "expires_at": expires_at and expires_at.isoformat()}
+        return self._post(NewKey, "/v1/keys", lambda: {"json": body})
+
+    def keys(self) -> Iterator[Key]:
+        """The tenant's keys, newest first, those that hold no more too."""
+        return self._pages("/v1/keys", Page[Key])
+
+    def revoke_key(self, key_id: str) -> Key:
+        """Let a key's bearer in no more."""
+        return self._post(Key, f"/v1/keys/{quote(key_id, safe='')}/revoke")
 
     # --- Webhooks -------------------------------------------------------------------------------------------------
 
@@ -372,6 +402,9 @@ class Client:
     def remove_webhook(self, webhook_id: str) -> None:
         """Tell a URL nothing more."""
         self._transport.delete(f"/v1/webhooks/{quote(webhook_id, safe='')}")
+
+    def _delete(self, path: str, *, force: bool) -> Deletion:
+        return self._read(Deletion, self._transport.delete(path, force=force))
 
     def _get(self, answer: type[A], path: str, **parameters: Any) -> A:
         return self._read(answer, self._transport.get(path, **parameters))

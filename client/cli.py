@@ -14,8 +14,10 @@ from client.comparison import print_comparison
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
 from client.inspect_command import inspect
+from client.job_commands import JobId, jobs
+from client.key_commands import keys
 from client.model_commands import models, promote
-from client.options import AsJson, Columns
+from client.options import AsJson, Columns, Force, Target, service_of
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
@@ -53,7 +55,6 @@ datasets = typer.Typer(no_args_is_help=True, help="Import datasets and look at t
 app.add_typer(datasets, name="dataset")
 
 RowId = Annotated[str, typer.Argument(metavar="ROW", help="Its id, as `pskd leaderboard` shows it.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `pskd jobs` shows it.")]
 
 
 @app.callback()
@@ -62,13 +63,13 @@ def options(
     url: Annotated[
         str | None, typer.Option(envvar="PSKD_URL", help=f"Default: where `pskd up` runs, else {DEFAULT_URL}.")
     ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="PSKD_API_KEY", show_default=False, help="Others see it here; the variable hides it."),
+    ] = None,
 ) -> None:
     """What holds for every command."""
-    ctx.obj = url or owner_of(default_home()).get("url") or DEFAULT_URL
-
-
-def _service(ctx: typer.Context) -> Client:
-    return Client(ctx.obj)
+    ctx.obj = Target(url or owner_of(default_home()).get("url") or DEFAULT_URL, api_key)
 
 
 # --- The embedded stack -------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def add_dataset(
     """Import a dataset."""
     if synthetic == (source is not None):
         raise typer.BadParameter("give either a PATH or --synthetic")
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         if source is None:
             dataset = service.import_synthetic(name or "synthetic", seed=seed)
         elif by_path:
@@ -158,7 +159,7 @@ def template_dataset(
 @datasets.command("list")
 def list_datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     """All datasets, newest first."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         output.print_many(service.datasets(), output.DATASETS, as_json=as_json, empty="no datasets; `pskd dataset add`")
 
 
@@ -169,8 +170,21 @@ def show_dataset(
     as_json: AsJson = False,
 ) -> None:
     """What an import found: classes, subjects, protocols, problems."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         _print_dataset(service.find_dataset(dataset), as_json=as_json)
+
+
+@datasets.command("delete")
+def delete_dataset(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name.")],
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a dataset; with --force its sweeps and jobs with their results go along."""
+    with service_of(ctx) as service:
+        found = service.find_dataset(dataset)
+        output.print_deletion(service.delete_dataset(found.id, force=force), as_json=as_json)
 
 
 def _print_dataset(dataset: Dataset, *, as_json: bool) -> None:
@@ -207,7 +221,7 @@ def submit(
         raise typer.BadParameter(str(error)) from error
     if dataset is not None:  # a name, never a value to be parsed
         body["dataset"] = dataset
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         if dry_run:
             _print_estimate(service.estimate(body), as_json=as_json)
             return
@@ -218,21 +232,13 @@ def submit(
             _print_job(job, as_json=as_json, hint=f"`pskd watch {job.id}` shows its progress")
 
 
-@app.command()
-def jobs(
-    ctx: typer.Context,
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """All jobs, newest first."""
-    with _service(ctx) as service:
-        output.print_many(service.jobs(state=state), output.JOBS, as_json=as_json, empty="no jobs; `pskd submit`")
+app.add_typer(jobs, name="jobs")
 
 
 @app.command()
 def watch(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
     """Show a job's progress until it has ended; with --json every event, one a line."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         _watch(service, service.job(job), as_json=as_json)
 
 
@@ -270,7 +276,7 @@ def cancel(
 ) -> None:
     """End a job, or a sweep with the jobs of its trials; what they have finished stays."""
     if job.startswith(SWEEP_ID):
-        with _service(ctx) as service:
+        with service_of(ctx) as service:
             print_sweep(service.cancel_sweep(job), as_json=as_json)
     else:
         _ask(ctx, Client.cancel, job, as_json=as_json)
@@ -295,7 +301,7 @@ def retry(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
 
 
 def _ask(ctx: typer.Context, what: Callable[[Client, str], Job], job: str, *, as_json: bool) -> None:
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         _print_job(what(service, job), as_json=as_json)
 
 
@@ -337,7 +343,7 @@ def leaderboard(
     as_json: AsJson = False,
 ) -> None:
     """Configurations over their seeds, best accuracy first."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         rows = service.leaderboard(dataset=dataset, protocol=protocol, method=method, sort=sort, against=against)
         if published and as_json:
             output.print_json_lists({"measured": rows, "published": service.published(dataset=dataset)})
@@ -351,7 +357,7 @@ def leaderboard(
 @app.command()
 def compare(ctx: typer.Context, a: RowId, b: RowId, as_json: AsJson = False) -> None:
     """Two rows of the leaderboard, seed by seed and recording by recording."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         found = service.compare(a, b)
         if as_json:
             output.print_json(found)
@@ -365,6 +371,7 @@ app.command()(reproduce)
 app.add_typer(models, name="models")
 app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
+app.add_typer(keys, name="keys")
 
 
 app.command()(inspect)
@@ -386,7 +393,7 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Label recordings of an accelerometer; with --json one object a line."""
-    with _service(ctx) as service:
+    with service_of(ctx) as service:
         name = model or _only_model(service)
 
         def ask(file: Path) -> Classification:

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from client import output
-from client.api import Client
-from client.options import AsJson
+from client.options import AsJson, service_of
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Its name, as `pskd models` shows it.")]
 
@@ -17,15 +16,28 @@ models = typer.Typer(help="Registered models; without a command, all of them.")
 def list_models(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Registered models; without a command, all of them."""
     if ctx.invoked_subcommand is None:
-        with Client(ctx.obj) as service:
+        with service_of(ctx) as service:
             output.print_many(service.models(), output.MODELS, as_json=as_json, empty="no models yet; `pskd submit`")
 
 
 @models.command("show")
 def show_model(ctx: typer.Context, model: Name, as_json: AsJson = False) -> None:
     """Which versions a model's aliases have named, when, by whom and why."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         output.print_many(service.history(model), output.HISTORY, as_json=as_json, empty="no alias was ever moved")
+
+
+@models.command("delete")
+def delete_model(
+    ctx: typer.Context,
+    model: Name,
+    version: Annotated[int | None, typer.Option(min=1, help="Only this one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if an alias names it, which goes too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a model, or one version of it; the jobs that it comes from stay."""
+    with service_of(ctx) as service:
+        output.print_deletion(service.delete_model(model, version=version, force=force), as_json=as_json)
 
 
 def promote(
@@ -40,7 +52,7 @@ def promote(
     """Let an alias name another version; to roll back is to promote the former one."""
     if force and reason is None:
         raise typer.BadParameter("say why with --reason", param_hint="--force")
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         moved = service.promote(model, version, alias=alias, force=force, reason=reason)
         if as_json:
             output.print_json(moved)

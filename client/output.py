@@ -17,6 +17,7 @@ from rich.table import Table
 from client.answers import AliasChange, Dataset, DatasetSummary, Finding, JobSummary, Model, Run
 from client.errors import Refused
 from client.leaderboard import Difference, LeaderboardRow, OverSubjects, PublishedRow, Statistic
+from client.upkeep import Deletion
 from pskd_core.printable import printable
 
 A = TypeVar("A", bound=BaseModel)
@@ -126,6 +127,15 @@ def print_dataset(dataset: Dataset) -> None:
         missing = f" (missing: {', '.join(sizes.missing)})" if sizes.missing else ""
         console.print(f"  protocol {name}: {sizes.train} train, {sizes.test} test{missing}", markup=False)
     _print_problems(console, report.problems)
+
+
+def print_deletion(done: Deletion, *, as_json: bool) -> None:
+    """What a deletion has removed."""
+    if as_json:
+        print_json(done)
+    else:
+        counts = (f"{count} {kind.replace('_', ' ')}" for kind, count in done.removed.items())
+        stdout().print("deleted: " + ", ".join(counts), markup=False)
 
 
 def print_published(rows: Sequence[PublishedRow]) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, get_args
 import typer
 
 from client import output
-from client.api import Client
 from client.errors import NotInstalled
+from client.options import service_of
 from pskd_core.experiments import ExperimentName, parse_seeds
 
 _NAMES = ", ".join(get_args(ExperimentName))
@@ -43,7 +43,7 @@ def reproduce(
         preset=preset or None,
         settings=settings or (),
     )
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         ready = service.wait_for_dataset(service.find_dataset(dataset).id)
         report = reproduce_on(service, ready, asked, output.stderr())
     written = write_report(report, out / experiment)

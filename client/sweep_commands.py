@@ -8,7 +8,7 @@ import typer
 from client import output
 from client.answers import Sweep
 from client.api import Client
-from client.options import AsJson
+from client.options import AsJson, service_of
 from client.specfile import BadSpecFile, read_mapping
 from client.sweep_output import SWEEPS, SweepNotSucceeded, print_estimate, print_sweep, watch_sweep, write_best
 
@@ -24,7 +24,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Start a sweep, or look at one: its trials by validation score, a heat map, the best spec."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         if what.startswith(SWEEP_ID):
             found = service.sweep(what)
         else:
@@ -60,5 +60,5 @@ def _watch_sweep(service: Client, found: Sweep, *, as_json: bool) -> Sweep:
 
 def sweeps(ctx: typer.Context, as_json: AsJson = False) -> None:
     """All sweeps, newest first."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         output.print_many(service.sweeps(), SWEEPS, as_json=as_json, empty="no sweeps; `pskd sweep`")

@@ -48,9 +48,9 @@ class Transport:
         """Change something that is as `condition`, a header, supposes; the service knows a repetition."""
         return self._send("PUT", path, lambda: {"json": body}, headers=dict(condition))
 
-    def delete(self, path: str, **parameters: Any) -> None:
-        """Delete something."""
-        self._send("DELETE", path, dict, params=_given(parameters))
+    def delete(self, path: str, **parameters: Any) -> httpx.Response:
+        """Delete something; where the answer to the first try was lost, the next may find nothing left (404)."""
+        return self._send("DELETE", path, dict, params=_given(parameters))
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:

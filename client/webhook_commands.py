@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from client import output
-from client.api import Client
-from client.options import AsJson
+from client.options import AsJson, service_of
 from client.output import Columns, when
 from client.webhooks import Delivery, Webhook
 
@@ -38,7 +37,7 @@ def add_webhook(
     as_json: AsJson = False,
 ) -> None:
     """Have a URL told; prints the secret that signs each message, this once."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         hook = service.add_webhook(url)
         if as_json:
             output.print_json(hook)
@@ -50,7 +49,7 @@ def add_webhook(
 @webhooks.command("list")
 def list_webhooks(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Where messages go, how many wait and how many were given up."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         empty = "no webhooks; `pskd webhooks add`"
         output.print_many(service.webhooks(), WEBHOOKS, as_json=as_json, empty=empty)
 
@@ -58,14 +57,14 @@ def list_webhooks(ctx: typer.Context, as_json: AsJson = False) -> None:
 @webhooks.command("show")
 def show_webhook(ctx: typer.Context, webhook: Id, as_json: AsJson = False) -> None:
     """What became of its messages, newest first."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         output.print_many(service.deliveries(webhook), DELIVERIES, as_json=as_json, empty="no message yet")
 
 
 @webhooks.command("test")
 def try_webhook(ctx: typer.Context, webhook: Id, as_json: AsJson = False) -> None:
     """Send a message that tells of nothing, and wait for the first answer; fails if that is none."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         sent = service.test_webhook(webhook)
         output.print_many([sent], DELIVERIES, as_json=as_json, empty="")
         if sent.state != "delivered":
@@ -75,5 +74,5 @@ def try_webhook(ctx: typer.Context, webhook: Id, as_json: AsJson = False) -> Non
 @webhooks.command("remove")
 def remove_webhook(ctx: typer.Context, webhook: Id) -> None:
     """Tell it nothing more, not even what is due."""
-    with Client(ctx.obj) as service:
+    with service_of(ctx) as service:
         service.remove_webhook(webhook)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pskd_core.config import JobSpec, configuration_hash, parse_spec, preset_names
+from pskd_core.config import JobSpec, configuration_hash, merge, parse_spec, preset_names
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
 from pskd_core.data.splits import plan_folds
@@ -35,7 +35,7 @@ from pskd_core.folder import Listener, folder_name, run_in_folder, write_json
 from pskd_core.report.markdown import sentences
 from pskd_core.report.write import write_report
 from pskd_core.reproduce import reproduce
-from pskd_core.run import RunOutcome, environment, pick_device
+from pskd_core.run import RunOutcome, environment
 from pskd_core.training.meter import EpochReport
 
 console = Console(stderr=True)
@@ -94,7 +94,9 @@ def reproduce_command(options: argparse.Namespace) -> None:
         protocol = protocol_fields(options.protocol, options.subjects, lambda: _training_subjects(dataset))
         common = {"protocol": protocol, "seeds": options.seeds}
         specs = row_specs(chosen, preset=preset, common=common, settings=options.settings)
-        jobs = options.jobs or max(1, (os.cpu_count() or 1) // specs[chosen.reference].training.threads)
+        first = specs[chosen.reference]
+        cores = first.training.threads * first.resources.processes
+        jobs = options.jobs or max(1, (os.cpu_count() or 1) // cores)
         report = reproduce(chosen, specs, dataset, options.out, preset=preset, jobs=jobs, console=console)
     written = write_report(report, options.out / chosen.name)
     for sentence in sentences(report):
@@ -110,7 +112,7 @@ def _training_subjects(dataset: Dataset) -> Sequence[str]:
 
 
 def read_spec(options: argparse.Namespace) -> JobSpec:
-    """The spec file, then `--preset`, `--protocol` and `--seeds` over it.
+    """The spec file, then `--preset`, `--protocol`, `--seeds` and `--processes` over it.
 
     Raises:
         SpecError: the file is no mapping, or a field is wrong.
@@ -131,6 +133,8 @@ def read_spec(options: argparse.Namespace) -> JobSpec:
         fields["protocol"] = {"kind": "loso"} if loso else {"kind": "named", "name": options.protocol}
     if options.seeds is not None:
         fields["seeds"] = options.seeds
+    if options.processes is not None:
+        fields = merge(fields, {"resources": {"processes": options.processes}})
     return parse_spec(fields)
 
 
@@ -156,7 +160,7 @@ def result(spec: JobSpec, outcomes: Sequence[RunOutcome], summary: Summary) -> d
         "summary": summary.model_dump(mode="json"),
         "spec": spec.model_dump(mode="json"),
         "configuration_hash": configuration_hash(spec),
-        "environment": environment(pick_device(spec)),
+        "environment": environment(spec),
     }
 
 
@@ -233,6 +237,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--data", type=Path, metavar="PATH", help="a dataset's folder or zip (default: synthetic)")
     train.add_argument("--protocol", metavar="NAME", help="cross_subject, cross_trial, loso, …")
     train.add_argument("--seeds", type=_seeds, metavar="0,1,…", help="seeds, separated by commas")
+    train.add_argument("--processes", type=int, metavar="N", help="how many train a run together (default: 1)")
     train.add_argument(
         "--teachers",
         type=Path,
@@ -262,7 +267,7 @@ def _add_reproduce(command: argparse.ArgumentParser) -> None:
         metavar="[ROW:]PATH=VALUE",
         help="such as training.epochs=10, or sp:method.loss.weight=30; repeatable",
     )
-    command.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: cores / threads of a run)")
+    command.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: as the cores suffice)")
 
 
 def _seeds(text: str) -> list[int]:

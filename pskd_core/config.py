@@ -212,6 +212,14 @@ class Resources(Frozen):
         default=False,
         description="keep the teachers' answers, and take them from an earlier run with the same teachers",
     )
+    # No batch is smaller than 8, so that each process has a sample of every one.
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="of one machine that train a run together, each on its part of every batch with "
+        "`training.threads` threads; on `cuda` each has a GPU of its own",
+    )
 
 
 # 256³ angles are 64 MiB, of which a step keeps some eight copies for each teacher.
@@ -249,6 +257,8 @@ class JobSpec(Frozen):
             raise ValueError("a random_forest cannot be distilled; it runs with method `none`")
         if isinstance(self.method, Distill):
             _check_memory(self.method.loss, self.training.batch_size)
+        if self.resources.processes > 1 and self.student.backbone.kind == "random_forest":
+            raise ValueError("a random_forest is fitted by one process; set resources.processes to 1")
         if self.test == "none" and isinstance(self.validation, NoValidation):
             raise ValueError("test `none` needs a validation part, or nothing is measured")
         return self

@@ -1,5 +1,6 @@
 """Everything the core refuses, each with what it names; nothing here knows HTTP."""
 
+import errno
 from pathlib import PurePath
 from typing import Any
 
@@ -90,6 +91,15 @@ class NonFiniteLossError(PskdError):
         self.network, self.term, self.step, self.value = network, term, step, value
 
 
+class RankLost(PskdError):
+    """One of a run's processes has ended before its time, and the run with it; it may go on from its checkpoint."""
+
+    def __init__(self, detail: str, *, out_of_memory: bool = False, killed: bool = False) -> None:
+        super().__init__(detail)
+        self.out_of_memory = out_of_memory  # it has said so itself
+        self.killed = killed  # by a signal, so it could say nothing
+
+
 class CheckpointError(PskdError):
     """A checkpoint is damaged or belongs to another run."""
 
@@ -99,6 +109,26 @@ class ParityError(PskdError):
 
     def __init__(self, difference: float, tolerance: float) -> None:
         super().__init__(f"the exported network differs by {difference:.2e} from its source (allowed {tolerance:.0e})")
+
+
+# Torch has no type of its own for the processor's memory, and nothing here imports torch.
+_OUT_OF_MEMORY = (
+    "out of memory", "DefaultCPUAllocator", "not enough memory", "allocate memory", "std::bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)  # fmt: skip
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there was no memory left, be it the processor's or a GPU's."""
+    match error:
+        case RankLost():
+            return error.out_of_memory
+        case MemoryError() | OSError(errno=errno.ENOMEM):
+            return True
+        case RuntimeError() | OSError():
+            return any(phrase in str(error) for phrase in _OUT_OF_MEMORY)
+        case _:
+            return False
 
 
 def problem_fields(error: DataError) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from pskd_core.folder import EPOCHS, OUTCOME, PREDICTIONS, Listener, folder_name
 from pskd_core.report.build import build_report
 from pskd_core.report.document import Report
 from pskd_core.report.results import Outcome, RowResult, RunResult, Setting
-from pskd_core.run import environment, pick_device
+from pskd_core.run import environment
 from pskd_core.training.meter import EpochReport
 from pskd_core.training.schedule import epoch_plan
 
@@ -62,7 +62,7 @@ class _Task:
     @property
     def environment(self) -> dict[str, str]:
         """Versions and machine as they are now."""
-        return environment(pick_device(self.spec))
+        return environment(self.spec)
 
     @property
     def ended(self) -> bool:

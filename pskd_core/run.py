@@ -25,7 +25,7 @@ from pskd_core.config import JobSpec, configuration_hash
 from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, complete
-from pskd_core.errors import NonFiniteLossError
+from pskd_core.errors import NonFiniteLossError, SpecError
 from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
@@ -33,6 +33,8 @@ from pskd_core.fields import Frozen
 from pskd_core.files import atomic_directory
 from pskd_core.models.cost import count_macs, count_parameters
 from pskd_core.models.forest import Forest
+from pskd_core.parallel import ALONE, Team
+from pskd_core.ranks import together
 from pskd_core.shapes import Logits
 from pskd_core.training.answers import RecordingTrainer, ReplayingTrainer, answers_key
 from pskd_core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -99,6 +101,7 @@ class Run:
 
         Raises:
             DataError: the training part is empty or lacks a stream.
+            SpecError: there are fewer recordings or GPUs than processes.
             CheckpointError: `resume` is damaged or of another run.
         """
         torch.set_num_threads(spec.training.threads)
@@ -110,8 +113,9 @@ class Run:
             "seed": seed,
         }
         self.device = pick_device(spec)
+        check_processes(spec, recordings=len(fold.train), gpus=_gpus(self.device))
         self.train_clips = prepare_clips(dataset, fold.train, spec)
-        self._answers, self._answers_limit_bytes = answers, answers_limit_bytes
+        self._resume, self._answers, self._answers_limit_bytes = resume, answers, answers_limit_bytes
         # Looked at once: a folder that comes or goes meanwhile must not change how this run trains.
         self.replays = answers is not None and answers.exists()
         if self.replays:
@@ -152,8 +156,19 @@ class Run:
                 yield report
 
     def _train(self, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
+        processes = self.spec.resources.processes
+        if processes == 1:
+            yield from self._train_in(ALONE, on_step)
+            return
+        answers = self._answers if self.replays else None  # those that are to be kept are kept by this process
+        own = (self.dataset.path, self.spec, self.fold, self.seed, self._resume, answers)
+        with together(_help, own, processes=processes, device="cuda" if self.device.type == "cuda" else "cpu") as team:
+            yield from self._train_in(team, on_step)
+
+    def _train_in(self, team: Team, on_step: Callable[[int], None]) -> Iterator[EpochReport]:
+        """Train on, as one of a team's processes."""
         arguments = (self.state, self.train_clips, self.spec)
-        options: dict[str, Any] = {"info": self.dataset.info, "seed": self.seed}
+        options: dict[str, Any] = {"info": self.dataset.info, "seed": self.seed, "team": team}
         key = teachers_key(self.dataset, self.spec, self.fold, self.seed)
         if self._answers is None or key is None or (self.state.epoch and not self.replays):
             yield from train(Trainer(*arguments, **options), on_step=on_step)
@@ -196,7 +211,7 @@ class Run:
             },
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
-            environment=environment(self.device),
+            environment=environment(self.spec),
         )
 
     def save_predictions(self, file: Path) -> None:
@@ -289,6 +304,21 @@ def _nothing(_steps: int) -> None:
     pass
 
 
+def _help(
+    join: Callable[[], Team],
+    dataset: Path,
+    spec: JobSpec,
+    fold: Fold,
+    seed: int,
+    resume: Path | None,
+    answers: Path | None,
+) -> None:
+    """Train beside the process that owns the run, with a state that only follows its."""
+    run = Run(Dataset.open(dataset), spec, fold, seed, resume=resume, answers=answers)
+    for _ in run._train_in(join(), _nothing):  # noqa: SLF001 - the same run in another process
+        pass
+
+
 def teachers_key(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int) -> str | None:
     """What names the answers of a run's teachers; null if it has none, or they depend on its student."""
     return answers_key(
@@ -296,7 +326,7 @@ def teachers_key(dataset: Dataset, spec: JobSpec, fold: Fold, seed: int) -> str 
         dataset_digest=dataset.digest,
         train_ids=[dataset.recordings[index].id for index in fold.train],
         seed=seed,
-        machine=environment(pick_device(spec)),
+        machine=environment(spec),
     )
 
 
@@ -321,9 +351,28 @@ def pick_device(spec: JobSpec) -> torch.device:
     return torch.device("cuda" if wanted == "auto" and torch.cuda.is_available() else wanted.replace("auto", "cpu"))
 
 
-def environment(device: torch.device) -> dict[str, str]:
-    """Versions and machine, as far as they may change a figure."""
+def _gpus(device: torch.device) -> int | None:
+    return torch.cuda.device_count() if device.type == "cuda" else None
+
+
+def check_processes(spec: JobSpec, *, recordings: int, gpus: int | None) -> None:
+    """Refuse more processes than can have work; `gpus` is null where none are used. Raises SpecError."""
+    processes, pointer = spec.resources.processes, "/resources/processes"
+    if recordings < processes:
+        raise SpecError(f"{processes} processes cannot share {recordings} training recordings", pointer=pointer)
+    if gpus is not None and processes > 1 and gpus < processes:
+        raise SpecError(
+            f"{processes} processes need as many GPUs, and this run has {gpus}; lower resources.processes, or use a "
+            "worker with more GPUs for each of its PSKD_RUNS_AT_ONCE",
+            pointer=pointer,
+        )
+
+
+def environment(spec: JobSpec) -> dict[str, str]:
+    """Versions, machine and number of processes (if several), as far as they may change a figure."""
+    device, processes = pick_device(spec), spec.resources.processes
     packages = {name: version(name) for name in ("pskd", "torch", "numpy", "onnxruntime")}
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     machine = {"machine": platform.machine(), "device": device.type, "processor": str(processor)}
-    return {"python": platform.python_version(), **machine, **packages}
+    together = {"processes": str(processes)} if processes > 1 else {}
+    return {"python": platform.python_version(), **machine, **together, **packages}

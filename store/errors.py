@@ -1,5 +1,7 @@
 """What the store refuses; nothing here knows HTTP."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -21,6 +23,26 @@ class Conflict(StoreError):
 
 class DatasetNotUsable(Conflict):
     """A job names a dataset whose import failed."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Something that refers to what is to be deleted."""
+
+    kind: str  # "job", "sweep", "leaderboard row", "model version", "alias"
+    id: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} ({self.name})" if self.name else f"{self.kind} {self.id}"
+
+
+class StillUsed(Conflict):
+    """What is to be deleted is referred to."""
+
+    def __init__(self, detail: str, references: Sequence[Reference]) -> None:
+        super().__init__(detail)
+        self.references = tuple(references)
 
 
 class GateRefused(Conflict):

@@ -1,7 +1,7 @@
 """The leaderboard: figures of every configuration, kept up as runs succeed, read with a constant number of queries."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from sqlalchemy import ColumnElement, Select, or_, select, tuple_
@@ -83,7 +83,8 @@ def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Confi
         method=method_name(spec),
         folds=session.scalars(tested_folds.order_by(Run.fold_index)).all(),
     )
-    session.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+    # Written also if it is there, which locks it: a row that is just being deleted is made anew.
+    session.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"updated_at": db_now()}))
     locked = select(Configuration).where(Configuration.id == id_).with_for_update(key_share=True)
     return session.scalars(locked, execution_options={"populate_existing": True}).one()
 
@@ -98,17 +99,24 @@ def refresh(session: Session, configuration: Configuration) -> None:
     configuration.n_seeds = len(seeds)
     configuration.n_incomplete_seeds = len({seed for seed, _ in results}) - len(seeds)
     configuration.updated_at = db_now()
-    if seeds:
-        configuration.n_test = seeds[0].n
-        for name in ("accuracy", "macro_f1"):
-            figures = spread([getattr(seed, name) for seed in seeds])
-            low, high = figures.interval_95 or (None, None)
-            for part, value in {"mean": figures.mean, "sd": figures.sd, "low": low, "high": high}.items():
-                setattr(configuration, f"{name}_{part}", value)
-        subjects = over_subjects(seeds)
-        configuration.n_subjects = subjects.n
-        configuration.accuracy_subjects_low, configuration.accuracy_subjects_high = subjects.interval_95 or (None, None)
+    configuration.n_test = seeds[0].n if seeds else None
+    for name in ("accuracy", "macro_f1"):
+        for part, value in _figures([getattr(seed, name) for seed in seeds]).items():
+            setattr(configuration, f"{name}_{part}", value)
+    subjects = over_subjects(seeds) if seeds else None
+    configuration.n_subjects = subjects.n if subjects else None
+    interval = (subjects.interval_95 if subjects else None) or (None, None)
+    configuration.accuracy_subjects_low, configuration.accuracy_subjects_high = interval
     session.flush()
+
+
+def _figures(of_seeds: Sequence[float]) -> dict[str, float | None]:
+    """Columns of one figure; null without seeds, which a row may lose with the jobs that are deleted."""
+    if not of_seeds:
+        return dict.fromkeys(("mean", "sd", "low", "high"))
+    figures = spread(of_seeds)
+    low, high = figures.interval_95 or (None, None)
+    return {"mean": figures.mean, "sd": figures.sd, "low": low, "high": high}
 
 
 def rows(

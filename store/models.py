@@ -378,7 +378,7 @@ class SweepTrial(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     parameters: Mapped[dict[str, Any]]  # value of each path of the space
     job_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
-    cause: Mapped[str | None]
+    cause: Mapped[str | None]  # of a failure, or "deleted": its job was
     detail: Mapped[str | None]
 
     __table_args__ = (UniqueConstraint("job_id"),)

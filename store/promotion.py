@@ -192,7 +192,7 @@ def promote(
         AliasMoved: it was moved, made or deleted since.
         GateRefused: the gate does not let the version pass, and nobody forces it.
     """
-    model = _locked(session, candidacy.model_id)
+    model = locked(session, candidacy.model_id)
     standing = _alias(session, candidacy.model_id, candidacy.alias)
     if (standing.revision if standing is not None else None) != candidacy.revision:
         raise AliasMoved(f"alias {candidacy.alias!r} was changed meanwhile; read it again")
@@ -233,7 +233,7 @@ def remove(
         NotFound: there is none.
         AliasMoved: it does not stand at `revision`.
     """
-    model = _locked(session, get_alias(session, name, alias, tenant=tenant).model_id)
+    model = locked(session, get_alias(session, name, alias, tenant=tenant).model_id)
     standing = _alias(session, model.id, alias)
     if standing is None or revision not in {None, standing.revision}:
         raise AliasMoved(f"alias {alias!r} was changed meanwhile; read it again")
@@ -281,10 +281,10 @@ def history(
     return paging.cut(rows, lambda row: (row.revision,), filters, limit=limit)
 
 
-def _locked(session: Session, model_id: str) -> Model:
+def locked(session: Session, model_id: str) -> Model:
     """The model's row, locked until the commit: of two changes the second sees the first."""
-    locked = select(Model).where(Model.id == model_id).with_for_update(key_share=True)
-    model = session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
+    found = select(Model).where(Model.id == model_id).with_for_update(key_share=True)
+    model = session.scalars(found, execution_options={"populate_existing": True}).one_or_none()
     if model is None:
         raise NotFound("model", model_id)
     return model

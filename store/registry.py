@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pskd_core.config import JobSpec
@@ -77,15 +77,13 @@ def _crown(session: Session, model_id: str, version: int, revision: int) -> None
 
 
 def _next_version(session: Session, tenant: str, name: str) -> tuple[str, int, int]:
-    insert = upsert(session, Model).values(id=new_id("mdl"), tenant=tenant, name=name)
-    session.execute(insert.on_conflict_do_nothing(index_elements=["tenant", "name"]))
-    counted = (
-        update(Model)
-        .where(Model.tenant == tenant, Model.name == name)
-        .values(last_version=Model.last_version + 1, revision=Model.revision + 1)
-        .returning(Model.id, Model.last_version, Model.revision)
-    )
-    row = session.execute(counted, execution_options={"synchronize_session": False}).one()
+    """One statement, so that a model which is just being deleted is either counted on or made anew."""
+    first = upsert(session, Model).values(id=new_id("mdl"), tenant=tenant, name=name, last_version=1, revision=1)
+    counted = first.on_conflict_do_update(
+        index_elements=["tenant", "name"],
+        set_={"last_version": Model.last_version + 1, "revision": Model.revision + 1},
+    ).returning(Model.id, Model.last_version, Model.revision)
+    row = session.execute(counted).one()
     return row.id, row.last_version, row.revision
 
 

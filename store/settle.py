@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from store import events, webhooks
 from store.base import db_now
+from store.errors import NotFound
 from store.events import Happening
 from store.lifecycle import ENDED_JOB, JobEvent, JobState, RunState, job_state, next_job_state
 from store.models import Job, Run
@@ -39,9 +40,12 @@ def settle(session: Session, job_id: str, *happenings: Happening, asked: JobEven
 
 
 def lock(session: Session, job_id: str) -> Job:
-    """The job's row as it is now, locked until the commit."""
+    """The job's row as it is now, locked until the commit. Raises NotFound: it was deleted meanwhile."""
     locked = select(Job).where(Job.id == job_id).with_for_update(key_share=True)
-    return session.scalars(locked, execution_options={"populate_existing": True}).one()
+    job = session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
+    if job is None:
+        raise NotFound("job", job_id)
+    return job
 
 
 def job_happening(job: Job) -> Happening:

@@ -19,6 +19,7 @@ from store.objects import ObjectStore
 from store.runs import ClaimedRun
 from worker import logs
 from worker.devices import restrict
+from worker.limits import ImportLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
@@ -73,7 +74,9 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
     from worker.imports import import_claimed  # noqa: PLC0415
 
     database, objects = _stores(settings)
-    import_claimed(database, objects, claimed, folder)
+    limits = ImportLimits.of(settings)
+    limits.apply()
+    import_claimed(database, objects, claimed, folder, limits)
 
 
 def _stores(settings: WorkerSettings) -> tuple[Database, ObjectStore]:

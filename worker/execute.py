@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, plan_folds
-from pskd_core.errors import CheckpointError
+from pskd_core.errors import CheckpointError, RankLost
 from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
 from store import runs
@@ -27,7 +27,7 @@ from store.lifecycle import FailureCause
 from store.objects import ObjectStore
 from store.runs import ClaimedRun, Finish
 from store.seedstats import Tested
-from worker import notes
+from worker import memory, notes
 from worker.failures import cause_of, detail_of
 from worker.kept import KeptAnswers
 from worker.link import Link, Stop
@@ -58,6 +58,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         self._saved = self.claimed.checkpoint_digest
+        self._memory_kills = memory.kills()
         self._save_at = time.monotonic() + self.settings.checkpoint_every_s
 
     def run(self) -> None:
@@ -185,11 +186,15 @@ class Execution:
         notes.state(session, self.settings, self.claimed.run_id)
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, RankLost) and error.killed and memory.kills() != self._memory_kills:
+            error = RankLost(f"{error}: the system ran out of memory, and its kernel chose it", out_of_memory=True)
         cause, detail = cause_of(error), detail_of(error)
         try:
             if cause is None:
                 # The lease runs out, which gives the trouble time to pass, and the reaper counts an attempt.
                 self._warn(f"will be tried again: {detail}")
+                if isinstance(error, RankLost):  # which waiting would not mend
+                    self._write(lambda session: runs.lose(session, self.claimed.claim, how=f"had to end: {detail}"))
             else:
                 self._write(lambda session: self._end_failed(session, cause, detail))
         except StoreError as stale:

@@ -23,21 +23,27 @@ from store.lifecycle import FailureCause
 from store.models import Job, Sweep
 from store.objects import ObjectStore
 from worker.failures import cause_of, detail_of
+from worker.limits import ImportLimits
 
 FoldsFor = Callable[[Job, Sweep | None], Folds]  # of a job, which may be a trial of a sweep
 
 logger = logging.getLogger(__name__)
 
 
-def import_claimed(database: Database, objects: ObjectStore, claimed: ClaimedImport, folder: Path) -> None:
-    """Import and write down the result, or why there is none; the jobs that waited start or fail with it."""
+def import_claimed(
+    database: Database, objects: ObjectStore, claimed: ClaimedImport, folder: Path, limits: ImportLimits
+) -> None:
+    """Import and write down the result, or why there is none; the jobs that waited start or fail with it.
+
+    `limits` are those of this process.
+    """
     try:
         _import(database, objects, claimed, folder / "dataset")
     except LostLease:
         logger.warning("somebody else imports this dataset by now; stopping")
     except Exception as error:  # the supervisor needs no trace, people do
         logger.exception("the import has stopped")
-        _fail(database, claimed, error)
+        _fail(database, claimed, limits.named(error))
 
 
 def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, destination: Path) -> None:

@@ -8,6 +8,7 @@ from store.claims import Claim
 from store.engine import Database
 from store.lifecycle import FailureCause, Wanted
 from worker import notes
+from worker.failures import REMEDY
 from worker.settings import WorkerSettings
 
 
@@ -94,7 +95,7 @@ class RunLease:
         """See `Lease`."""
         with self.database.write() as session:
             if for_memory:
-                detail = f"its process {how}: the system ran out of memory, and its kernel chose it"
+                detail = f"its process {how}: the system ran out of memory, and its kernel chose it; {REMEDY}"
                 runs.fail(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
                 notes.state(session, self.settings, self.claim.id)
             else:
@@ -112,7 +113,8 @@ class ImportLease:
     @property
     def patience(self) -> Patience:
         """See `Lease`. An import has no steps, and nothing that is worth saving half-way."""
-        return _patience(self.settings, step_timeout_s=self.settings.import_timeout_s, stop_grace_s=0.0)
+        most_s = self.settings.import_timeout_s + self.settings.stop_grace_s  # by then it has ended itself
+        return _patience(self.settings, step_timeout_s=most_s, stop_grace_s=0.0)
 
     def renew(self) -> Wanted:
         """See `Lease`."""
@@ -137,7 +139,11 @@ class ImportLease:
         """See `Lease`. An import has no deadline but its patience."""
 
     def killed(self, how: str, *, for_memory: bool) -> None:
-        """See `Lease`. The reaper counts an attempt."""
+        """See `Lease`. Unless it was for memory, the reaper counts an attempt."""
+        if for_memory:
+            detail = f"its process {how}: the system ran out of memory, and its kernel chose it"
+            with self.database.write() as session:
+                datasets.fail_import(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
 
 
 def _patience(settings: WorkerSettings, *, step_timeout_s: float, stop_grace_s: float) -> Patience:

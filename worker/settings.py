@@ -20,7 +20,8 @@ class WorkerSettings(Settings):
     stop_grace_s: float = Field(default=5.0, ge=0, description="a run asked to stop is killed after so long")
     step_timeout_s: float = Field(default=300.0, gt=0, description="a run without a step for so long is given up")
     import_timeout_s: float = Field(default=3600.0, gt=0, description="an import that takes longer is given up")
-
+    import_memory_bytes: int = Field(default=4 * 2**30, gt=0, description="of an import, beyond what torch takes")
+    import_file_bytes: int = Field(default=64 * 2**30, gt=0, description="largest file that an import may write")
     teachers_limit_bytes: int = Field(
         default=20 * 2**30, ge=0, description="kept answers of teachers; those used longest ago go first"
     )

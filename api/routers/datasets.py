@@ -13,12 +13,12 @@ from fastapi.responses import Response
 from api import plots
 from api.auth import Caller
 from api.body import allow_body, parse_json, require_type
-from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.deps import CallerDep, Cursor, Force, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import FORBIDDEN, Refusal, documented
 from api.idempotency import ACCEPTED, Created, Once, OnceDep
 from api.paging import page_of
 from api.routing import Route
-from api.schemas.common import Paged
+from api.schemas.common import Deletion, Paged
 from api.schemas.datasets import (
     DatasetDetail,
     DatasetSummary,
@@ -30,7 +30,7 @@ from api.schemas.datasets import (
 )
 from api.uploads import form_file, validated
 from pskd_core.data.columnar import Dataset as Files
-from store import datasets
+from store import datasets, deletion
 from store.errors import Conflict, NotFound
 from store.lifecycle import DatasetState
 
@@ -139,6 +139,12 @@ def list_datasets(
 def read_dataset(dataset_id: str, session: Reading, caller: CallerDep) -> DatasetDetail:
     """One dataset with what its import found: classes, subjects, protocols with their sizes, problems."""
     return DatasetDetail.of(datasets.get(session, dataset_id, tenant=caller.tenant))
+
+
+@router.delete("/v1/datasets/{dataset_id}", responses=documented(404, 409))
+def delete_dataset(dataset_id: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+    """Deletes a dataset; one that jobs or sweeps are on is kept, or with `force` goes with them."""
+    return Deletion(removed=+deletion.delete_dataset(session, dataset_id, force=force, tenant=caller.tenant))
 
 
 @router.get("/v1/datasets/{dataset_id}/recordings", responses=documented(404, 409))

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from api.auth import Caller
 from api.body import require_json
-from api.deps import PAGE_LIMIT, CallerDep, Cursor, Limit, Reading, Services, ServicesDep, Writing
+from api.deps import PAGE_LIMIT, CallerDep, Cursor, Force, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.paging import page_of
 from api.planning import estimate, folds_of, have_files, no_dataset, planned, prepare
 from api.routing import Route
-from api.schemas.common import Paged, ShownAs
+from api.schemas.common import Deletion, Paged, ShownAs
 from api.schemas.jobs import (
     Curve,
     EventOut,
@@ -32,7 +32,7 @@ from api.schemas.jobs import (
 )
 from api.sse import Batch, stream
 from pskd_core.config import JobSpec, parse_spec
-from store import events, jobs, keys, outlook, paging, runs
+from store import deletion, events, jobs, keys, outlook, paging, runs
 from store.errors import NotFound
 from store.lifecycle import ENDED_JOB, JobState
 from store.models import Dataset, Job
@@ -114,6 +114,12 @@ def list_jobs(
 def read_job(job_id: str, session: Reading, services: ServicesDep, caller: CallerDep) -> JobDetail:
     """One job: state, progress, time to the end, cause of failure, spec."""
     return _detail(session, jobs.get(session, job_id, tenant=caller.tenant), services)
+
+
+@router.delete("/v1/jobs/{job_id}", responses=documented(404, 409))
+def delete_job(job_id: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+    """Deletes an ended job; one with results is kept, or with `force` goes with them, unless its model is served."""
+    return Deletion(removed=+deletion.delete_job(session, job_id, force=force, tenant=caller.tenant))
 
 
 @router.get("/v1/jobs/{job_id}/runs", responses=documented(404))

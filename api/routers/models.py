@@ -10,14 +10,14 @@ from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
 
-from api.deps import CallerDep, Cursor, Limit, Reading, Services, ServicesDep
+from api.deps import CallerDep, Cursor, Force, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import documented
 from api.preconditions import etag
 from api.routing import Route
-from api.schemas.common import Paged
+from api.schemas.common import Deletion, Paged
 from api.schemas.models import ModelDetail, ModelSummary, ModelVersionDetail, ModelVersionSummary
 from pskd_core.bundle import MODEL_FILE
-from store import registry, runs
+from store import deletion, registry, runs
 
 router = APIRouter(tags=["models"], route_class=Route)
 
@@ -54,6 +54,13 @@ def read_model(
     )
 
 
+@router.delete("/v1/models/{name}", responses=documented(404, 409))
+def delete_model(name: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+    """Deletes a model; one that an alias names is kept, or with `force` goes with its aliases; its jobs stay."""
+    removed = deletion.delete_model(session, name, bearer=caller.bearer, force=force, tenant=caller.tenant)
+    return Deletion(removed=+removed)
+
+
 @router.get("/v1/models/{name}/versions/{version}", responses=documented(404))
 def read_version(
     name: str, version: Version, services: ServicesDep, session: Reading, caller: CallerDep
@@ -74,6 +81,13 @@ def read_version(
         inputs=info.inputs,
         spec=info.spec,
     )
+
+
+@router.delete("/v1/models/{name}/versions/{version}", responses=documented(404, 409))
+def delete_version(name: str, version: Version, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+    """Deletes a version, whose number is not given again; one that an alias names goes with `force` alone."""
+    removed = deletion.delete_version(session, name, version, bearer=caller.bearer, force=force, tenant=caller.tenant)
+    return Deletion(removed=+removed)
 
 
 @router.get(

@@ -22,6 +22,14 @@ class Paged(Out, Generic[T]):
     next_cursor: str | None = Field(description="for the next page; null on the last one")
 
 
+class Deletion(Out):
+    """What a deletion removed."""
+
+    removed: dict[str, int] = Field(
+        description="how many `datasets`, `sweeps`, `jobs`, `leaderboard_rows`, `models`, `model_versions`, `aliases`"
+    )
+
+
 class ShownAs:
     """Shows a plain mapping in OpenAPI as what it must become: with a preset, only the whole can be validated."""
 

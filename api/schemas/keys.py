@@ -1,14 +1,16 @@
 """API keys, as they are asked for and answered."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from api.schemas.common import Out
 from pskd_core.fields import Frozen
 from store.keys import Issued, Scope
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _Scopes = Annotated[
     tuple[Scope, ...],
     Field(min_length=1, max_length=len(Scope)),
@@ -16,14 +18,24 @@ _Scopes = Annotated[
 ]
 
 
-class KeyRequest(Frozen):
+def _written(value: Any) -> Any:
+    # A number, also one in a text, would be taken for seconds or milliseconds since 1970, whichever fits better.
+    if value is not None and not (isinstance(value, str) and _DATE.match(value)):
+        raise ValueError("write it as 2027-01-31T12:00:00Z")
+    return value
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+
+class KeyRequest(Frozen, coerce_numbers_to_str=False):
     """Asks for a key of one's own tenant."""
 
     name: str = Field(
         min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", description="whose it is, or what for"
     )
     scopes: _Scopes = Field(description="what its bearer may do; none includes another")
-    expires_at: AwareDatetime | None = Field(default=None, description="it holds until then; null: until it is revoked")
+    expires_at: _Moment | None = Field(default=None, description="it holds until then; null: until it is revoked")
 
 
 class KeySummary(Out):

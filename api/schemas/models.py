@@ -78,8 +78,10 @@ AliasName = Annotated[
 ]
 
 
-class Promotion(Frozen):
+class Promotion(Frozen, strict=True, coerce_numbers_to_str=False):
     """Which version an alias is to name."""
+
+    # Strict: `force` overrules a gate, so nothing but true is taken for it.
 
     version: int = Field(ge=1, le=2**31 - 1)
     reason: str | None = Field(default=None, min_length=1, max_length=1000, description="kept in the history")

@@ -5,9 +5,9 @@ import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from pskd_core.data.arrays import is_array
-from pskd_core.data.devices import GT3X_MEMBERS
 from pskd_core.data.headers import gravity_of, named_axes
 from pskd_core.data.layouts import format_of
 from pskd_core.data.problems import listed
@@ -17,6 +17,7 @@ from pskd_core.data.tables import header_of, read_table
 from pskd_core.data.texts import decoded_text
 from pskd_core.errors import DataError
 
+_GT3X_MEMBERS = {"info.txt", "log.bin"}
 _MOST_BYTES = 1 << 28  # of one text
 _MOST_TEXTS = 200  # whose beginnings are looked at
 _HEAD_BYTES = 1 << 14
@@ -34,11 +35,11 @@ class _Text:
     rank: int  # lower is better
 
 
-def kind_of_zip(data: bytes, file: str | None) -> str:
-    """`gt3x`, `npz` or `texts`.
+def kind_of_zip(data: bytes, file: str | None) -> Literal["npz", "texts"]:
+    """Whether a zip holds arrays or texts.
 
     Raises:
-        DataError: the zip is damaged.
+        DataError: the zip is damaged, or a `.gt3x`.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -46,8 +47,8 @@ def kind_of_zip(data: bytes, file: str | None) -> str:
     except UNREADABLE as broken:
         raise DataError(f"a damaged zip or .npz ({broken})", file=file) from broken
     names = {member.filename for member in members}
-    if names >= GT3X_MEMBERS:
-        return "gt3x"
+    if names >= _GT3X_MEMBERS:
+        raise DataError("ActiGraph's .gt3x is not read; export it from ActiLife as raw CSV", file=file)
     return "texts" if any(map(_is_text, names)) and not any(map(is_array, members)) else "npz"
 
 

@@ -115,10 +115,10 @@ def draw_mix(n: int, *, seed: int, epoch: int, batch: int, alpha: float) -> Mix:
     return Mix(random.permutation(n), np.maximum(share, 1 - share))
 
 
-def mixed(values: FloatArray, mix: Mix) -> FloatArray:
-    """Of each clip its share, of its partner the rest: one mix serves all streams, which so stay aligned."""
-    share = mix.share.reshape(-1, *[1] * (values.ndim - 1))
-    return share * values + (1 - share) * values[mix.partner]
+def mixed(values: FloatArray, others: FloatArray, share: FloatArray) -> FloatArray:
+    """Of each clip its share (N,), of its partner the rest: one mix serves all streams, which so stay aligned."""
+    share = share.reshape(-1, *[1] * (values.ndim - 1))
+    return share * values + (1 - share) * others
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------

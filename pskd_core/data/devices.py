@@ -1,4 +1,4 @@
-"""Recordings of devices with file formats of their own: ActiGraph `.gt3x`, GENEActiv `.bin`, Axivity `.cwa`.
+"""Recordings of devices with file formats of their own: GENEActiv `.bin` and Axivity `.cwa`.
 
 They are read by actfast, which is written in Rust: a damaged file meets no pointer arithmetic.
 """
@@ -19,10 +19,7 @@ from pskd_core.data.series import Format, Series
 from pskd_core.errors import DataError
 
 GENEACTIV, AXIVITY = b"Device Identity", b"MD\xfc\x03"  # how their files begin
-GT3X_MEMBERS = {"info.txt", "log.bin"}  # of the zip that a .gt3x is
-
 _FORMATS: Mapping[str, Format] = {
-    "Actigraph GT3X": "actigraph_gt3x",
     "GeneActiv BIN": "geneactiv_bin",
     "Axivity CWA": "axivity_cwa",
 }
@@ -39,7 +36,9 @@ def read_device(data: bytes | Path, *, file: str | None) -> Series:
         found = _read(path, file)
     tables = [table for table in found["timeseries"].values() if "acceleration" in table]
     if len(tables) != 1 or not len(tables[0]["acceleration"]):
-        raise DataError("it holds no samples of an accelerometer; export or copy it again", file=file)
+        raise DataError(
+            "it holds no samples of an accelerometer that can be read; copy it from the device again", file=file
+        )
     values = finite_float32(tables[0]["acceleration"], _AXES, file=file).astype(np.float64)
     moments = tables[0]["datetime"]
     return Series(

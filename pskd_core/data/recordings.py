@@ -99,7 +99,7 @@ def read_recording(
 def _read(data: bytes | Path, file: str | None, *, with_time: bool, stated: Sequence[str], unit_stated: bool) -> Series:
     content = data.read_bytes() if isinstance(data, Path) else data
     container = _container(content)
-    if container == "device" or (container == "zip" and kind_of_zip(content, file) == "gt3x"):
+    if container == "device":
         if stated:
             raise DataError("its format has no columns to state; leave them out", file=file)
         return read_device(data, file=file)

@@ -15,8 +15,8 @@ STANDARD_GRAVITY = 9.80665  # m/s² in one g
 PER_G: Mapping[Unit, float] = {"g": 1.0, "m/s^2": STANDARD_GRAVITY, "mg": 1000.0, "g/64": 64.0}  # of each in one g
 Format = Literal[
     "table", "phyphox", "sensor_logger", "sensorlog", "androsensor", "physics_toolbox", "empatica_e4",
-    "shimmer_consensys", "actigraph_csv", "wisdm", "actigraph_gt3x", "geneactiv_bin", "axivity_cwa", "mat", "npy", "npz",
-    "parquet",
+    "shimmer_consensys", "actigraph_csv", "wisdm", "geneactiv_bin", "axivity_cwa", "mat", "npy",
+    "npz", "parquet",
 ]  # fmt: skip
 LARGEST = 1e30  # what any value stays below: float32 holds it, and sums of it
 

@@ -17,6 +17,7 @@ from pskd_core.errors import NonFiniteLossError
 from pskd_core.losses import cross_entropy, soft_target_kl
 from pskd_core.models.output import Output
 from pskd_core.objective import objective
+from pskd_core.parallel import ALONE, Team, forward, gathered
 from pskd_core.seed import torch_seed
 from pskd_core.training.meter import EpochReport, Meter
 from pskd_core.training.optim import apply_step, learning_rate
@@ -59,9 +60,11 @@ def train(trainer: "Trainer", *, on_step: Callable[[int], None]) -> Iterator[Epo
 class Trainer:
     """The steps of one run: teachers on labels, the student on labels and teachers."""
 
-    def __init__(self, state: TrainingState, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int) -> None:
-        self.state, self.spec, self.seed = state, spec, seed
-        self.views = Views(clips, spec, info=info, seed=seed, device=state.device)
+    def __init__(
+        self, state: TrainingState, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int, team: Team = ALONE
+    ) -> None:
+        self.state, self.spec, self.seed, self.team = state, spec, seed, team
+        self.views = Views(clips, spec, info=info, seed=seed, device=state.device, team=team)
         self.teachers = {name: state.learners[name] for name in state.teacher_names}
         self.schedule = spec.method.schedule if isinstance(spec.method, Distill) else None
         self.pull = self.schedule.pull if isinstance(self.schedule, PerStep) else 0.0
@@ -148,8 +151,9 @@ class Trainer:
     def _call(self, learner: Learner, batch: Batch) -> Output:
         bf16 = self.spec.training.precision == "bf16"
         with torch.autocast(self.state.device.type, dtype=torch.bfloat16, enabled=bf16):
-            output: Output = learner.network(batch.inputs)
-        return Output(*(part.float() for part in output)) if bf16 else output
+            output = forward(learner.network, batch.inputs, batch.split)
+        output = Output(*(part.float() for part in output)) if bf16 else output
+        return gathered(output, batch.split)
 
     def _label_loss(self, output: Output, batch: Batch) -> torch.Tensor:
         targets = batch.targets(output.logits.shape[1])
@@ -172,7 +176,8 @@ class Trainer:
             total_steps=self.views.steps_per_epoch * self.spec.training.epochs,
             steps_per_epoch=self.views.steps_per_epoch,
         )
-        apply_step(learner.trained, learner.optimiser, total, rate=rate, clip_norm=learner.config.gradient_clip_norm)
+        clip_norm = learner.config.gradient_clip_norm
+        apply_step(learner.trained, learner.optimiser, total, rate=rate, clip_norm=clip_norm, team=self.team)
         learner.steps += 1
         for term, value in {**terms, "total": total}.items():
             meter.add(f"{name}/{term}", value, samples=len(batch.labels))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pskd_core.config import Optim
+from pskd_core.parallel import ALONE, Team
 
 
 def make_optimiser(network: nn.Module, config: Optim) -> torch.optim.AdamW:
@@ -28,13 +29,20 @@ def learning_rate(config: Optim, *, step: int, total_steps: int, steps_per_epoch
 
 
 def apply_step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Tensor, *, rate: float, clip_norm: float | None
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    *,
+    rate: float,
+    clip_norm: float | None,
+    team: Team = ALONE,
 ) -> None:
-    """One update of `network` down the gradient of `loss` at learning rate `rate`."""
+    """One update of `network` down the gradient of `loss` at learning rate `rate`, the same in all processes."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    team.average_gradients(network)
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), clip_norm, foreach=True)
     optimiser.step()

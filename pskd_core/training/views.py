@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -10,19 +11,23 @@ from pskd_core.config import JobSpec
 from pskd_core.data.augment import Mix, augment_batch, draw_mix, mixed
 from pskd_core.data.batches import Clips, batch_order, channel_statistics
 from pskd_core.data.columnar import SKELETON, DatasetInfo
+from pskd_core.parallel import ALONE, Split, Team
 from pskd_core.seed import torch_seed
+from pskd_core.shapes import IntArray
 from pskd_core.training.schedule import Phase
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One augmented view of some training clips."""
+    """One augmented view of some training clips. A process of several holds the inputs of its own alone."""
 
     inputs: dict[str, torch.Tensor]
     labels: torch.Tensor  # (N,)
+    split: Split
     # Of each teacher that some of these samples lack, and of no other: a whole batch is used as it is.
     present: dict[str, torch.Tensor] = field(default_factory=dict)  # (N,) bool
     rows: dict[str, torch.Tensor] = field(default_factory=dict)  # the samples that have it
+    splits: dict[str, Split] = field(default_factory=dict)  # how these are divided
     # Of mixed samples: the share (N,) of `labels`, and the class (N,) that has the rest.
     share: torch.Tensor | None = None
     other: torch.Tensor | None = None
@@ -38,21 +43,27 @@ class Batch:
         """The samples that a teacher has."""
         if teacher not in self.rows:
             return self
-        rows = self.rows[teacher]
-        inputs = {stream: values[rows] for stream, values in self.inputs.items()}
+        rows, split = self.rows[teacher], self.splits[teacher]
         share, other = (None if part is None else part[rows] for part in (self.share, self.other))
-        return Batch(inputs, self.labels[rows], share=share, other=other)
+        return Batch(self._inputs_of(rows[split.mine]), self.labels[rows], split, share=share, other=other)
+
+    def _inputs_of(self, own: torch.Tensor) -> dict[str, torch.Tensor]:
+        """At these samples of the batch, which are this process's; for none, zeros in the place of one, for form."""
+        if not len(own):
+            return {stream: torch.zeros_like(values[:1]) for stream, values in self.inputs.items()}
+        first = self.split.mine.start
+        return {stream: values[own - first] for stream, values in self.inputs.items()}
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; a copy to a GPU leaves pinned memory and overlaps with what runs there."""
         if device.type == "cpu":
             return self
-        present, rows = (
-            {key: _move(value, device) for key, value in each.items()} for each in (self.present, self.rows)
+        inputs, present, rows = (
+            {key: _move(value, device) for key, value in each.items()}
+            for each in (self.inputs, self.present, self.rows)
         )
-        inputs = {stream: _move(values, device) for stream, values in self.inputs.items()}
         share, other = (None if part is None else _move(part, device) for part in (self.share, self.other))
-        return Batch(inputs, _move(self.labels, device), present, rows, share, other)
+        return Batch(inputs, _move(self.labels, device), self.split, present, rows, self.splits, share, other)
 
 
 def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -62,16 +73,17 @@ def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 class Views:
     """The training clips of a run, ready to be seen in ever new views."""
 
-    def __init__(self, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int, device: torch.device) -> None:
-        self.clips, self.spec, self.info, self.seed, self.device = clips, spec, info, seed, device
+    def __init__(
+        self, clips: Clips, spec: JobSpec, *, info: DatasetInfo, seed: int, device: torch.device, team: Team = ALONE
+    ) -> None:
+        self.clips, self.spec, self.info, self.seed, self.device, self.team = clips, spec, info, seed, device, team
         self.worn_at = {name: stream.worn_at for name, stream in info.streams.items() if name != SKELETON}
         self.channel_sd = {stream: figures.sd for stream, figures in channel_statistics(clips).items()}
         self.steps_per_epoch = len(batch_order(len(clips), batch_size=spec.training.batch_size, seed=seed, epoch=0))
         teachers = {name: network for name, network in spec.networks.items() if name != "student"}
+        held = {name: clips.holding(network.inputs) for name, network in teachers.items()}
         # Of each teacher that some training clips lack.
-        self.lacking = {
-            name: network.inputs for name, network in teachers.items() if not clips.holding(network.inputs).all()
-        }
+        self.lacking = {name: mask for name, mask in held.items() if not mask.all()}
 
     def batches(self, phase: Phase, *, epoch: int) -> Iterator[Batch]:
         """The augmented batches of one epoch.
@@ -82,31 +94,46 @@ class Views:
         views = torch_seed(self.seed, "views", "student" if phase == "student" else "teachers")
         order = batch_order(len(self.clips), batch_size=self.spec.training.batch_size, seed=views, epoch=epoch)
         for number, rows in enumerate(order):
-            clips = self.clips.take(rows)
-            views_of_batch = augment_batch(
-                clips.streams,
-                clips.ids,
-                seed=views,
-                epoch=epoch,
-                config=self.spec.augment,
-                channel_sd=self.channel_sd,
-                skeleton=self.info.skeleton,
-                worn_at=self.worn_at,
-            )
             mix = None
             if alpha := self.spec.augment.mixup:
-                mix = draw_mix(len(clips), seed=views, epoch=epoch, batch=number, alpha=alpha)
-                views_of_batch = {stream: mixed(view, mix) for stream, view in views_of_batch.items()}
-            inputs = {stream: torch.from_numpy(view) for stream, view in views_of_batch.items()}
-            yield self._batch(clips, inputs, mix).to(self.device)
+                mix = draw_mix(len(rows), seed=views, epoch=epoch, batch=number, alpha=alpha)
+            split = self.team.split(len(rows))
+            inputs = self._inputs(rows, split, mix, seed=views, epoch=epoch)
+            yield self._batch(rows, inputs, split, mix).to(self.device)
 
-    def _batch(self, clips: Clips, inputs: dict[str, torch.Tensor], mix: Mix | None) -> Batch:
-        held = {name: clips.holding(streams) for name, streams in self.lacking.items()}
+    def _inputs(
+        self, rows: IntArray, split: Split, mix: Mix | None, *, seed: int, epoch: int
+    ) -> dict[str, torch.Tensor]:
+        """This process's samples; for a mix, it makes the views of their partners as well, whosever they are."""
+        own = np.arange(len(rows))[split.mine]
+        seen = own if mix is None else np.union1d(own, mix.partner[own])
+        clips = self.clips.take(rows[seen])
+        views = augment_batch(
+            clips.streams,
+            clips.ids,
+            seed=seed,
+            epoch=epoch,
+            config=self.spec.augment,
+            channel_sd=self.channel_sd,
+            skeleton=self.info.skeleton,
+            worn_at=self.worn_at,
+        )
+        if mix is not None:
+            mine, partner = (np.searchsorted(seen, samples) for samples in (own, mix.partner[own]))
+            views = {stream: mixed(view[mine], view[partner], mix.share[own]) for stream, view in views.items()}
+        return {stream: torch.from_numpy(view) for stream, view in views.items()}
+
+    def _batch(self, rows: IntArray, inputs: dict[str, torch.Tensor], split: Split, mix: Mix | None) -> Batch:
+        held = {name: mask[rows] for name, mask in self.lacking.items()}
         if mix is not None:  # a mix holds what both of its clips hold
             held = {name: mask & mask[mix.partner] for name, mask in held.items()}
-        present = {name: torch.from_numpy(mask) for name, mask in held.items() if not mask.all()}
-        rows = {name: mask.nonzero().squeeze(1) for name, mask in present.items()}
-        labels = torch.from_numpy(clips.labels)
+        held = {name: mask for name, mask in held.items() if not mask.all()}
+        present = {name: torch.from_numpy(mask) for name, mask in held.items()}
+        samples = {name: np.flatnonzero(mask) for name, mask in held.items()}
+        positions = {name: torch.from_numpy(each) for name, each in samples.items()}
+        splits = {name: split.of(each) for name, each in samples.items()}
+        labels = torch.from_numpy(self.clips.labels[rows])
         if mix is None:
-            return Batch(inputs, labels, present, rows)
-        return Batch(inputs, labels, present, rows, torch.from_numpy(mix.share), labels[torch.from_numpy(mix.partner)])
+            return Batch(inputs, labels, split, present, positions, splits)
+        share, other = torch.from_numpy(mix.share), labels[torch.from_numpy(mix.partner)]
+        return Batch(inputs, labels, split, present, positions, splits, share, other)

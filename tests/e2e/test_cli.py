@@ -295,3 +295,31 @@ def test_sdk_reads_results(service: Client, trained: str) -> None:
     first = next(service.recordings(dataset.id))
     series = service.recording(dataset.id, first.id).series["accelerometer"]
     assert len(series.values) == pytest.approx(first.duration_s * series.rate_hz, abs=1)
+
+
+def test_keys_are_made_listed_and_revoked(pskd: Pskd) -> None:
+    """A key is printed once and borne by --api-key; the list shows its beginning, and a revoked one says so."""
+    made = pskd("keys", "create", "robot", "--scope", "read", "--scope", "submit", "--days", "2")
+    secret, key_id = made.stdout.strip(), made.stderr.split(";")[0]
+    assert secret.startswith("pskd_")
+    assert pskd("--api-key", secret, "jobs", "--json").exit_code == 0
+    (row,) = [key for key in json.loads(pskd("keys", "list", "--json").stdout) if key["id"] == key_id]
+    assert (row["name"], row["scopes"]) == ("robot", ["read", "submit"])
+    assert secret.startswith(row["prefix"])
+    assert secret not in pskd("keys", "list").stdout
+    assert "revoked" in pskd("keys", "revoke", key_id).stdout
+    refused = pskd("keys", "create", "robot", "--scope", "fly")
+    assert (refused.exit_code, "'fly' is not one of" in refused.stderr) == (2, True)
+
+
+def test_things_are_deleted_by_command(pskd: Pskd, service: Client) -> None:
+    """A dataset with a job is kept and says why with exit code 1; forced, both go and the counts are told."""
+    dataset = service.wait_for_dataset(service.import_synthetic("passing", subjects=2, trials=2, classes=2).id)
+    job = service.submit({**SMALL_SPEC, "dataset": dataset.id, "protocol": {**SPLIT, "train": ["1"], "test": ["2"]}})
+    service.cancel(job.id)
+    assert service.wait(job.id).state == "cancelled"
+    kept = pskd("dataset", "delete", "passing")
+    assert (kept.exit_code, job.id in kept.stderr, "force" in kept.stderr) == (1, True, True)
+    assert json.loads(pskd("jobs", "delete", job.id, "--json").stdout) == {"removed": {"jobs": 1}}
+    assert "deleted: 1 datasets" in pskd("dataset", "delete", dataset.id).stdout
+    assert pskd("models", "delete", "nobody").exit_code == 1

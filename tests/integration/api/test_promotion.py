@@ -131,6 +131,14 @@ def test_names_that_no_alias_has(service: TestClient, alias: str, status: int) -
     assert service.get(f"/v1/models/tiny/aliases/{alias}").status_code == status
 
 
+@pytest.mark.parametrize("wrong", [{"force": 1}, {"force": "true"}, {"version": "2"}, {"version": True}, {"reason": 5}])
+def test_nothing_is_taken_for_what_it_is_not(service: TestClient, wrong: dict[str, Any]) -> None:
+    """`force` overrules a gate, so only true and false are read; the refusal names the field."""
+    body = {"version": 2, "force": True, "reason": "because", **wrong}
+    content = problem(service.put(CHAMPION, json=body, headers={"If-Match": "*"}), 422, "invalid-request")
+    assert content["errors"][0]["pointer"] == f"/{next(iter(wrong))}"
+
+
 def test_versions_tested_otherwise_are_not_compared(service: TestClient, stored: Stored) -> None:
     """Another protocol is another test: the gate refuses, whatever the figures, and says why."""
     stored.dataset()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,6 +20,7 @@ from api.errors import Refusal
 from api.readers import ReaderLimits, Readers
 from pskd_core.data.recordings import SensorRecording, read_recording
 from pskd_core.errors import DataError
+from tests.unit.data import loggers
 from tests.unit.data.uploads import VALUES, npy, npz, table, times
 
 GENEROUS = ReaderLimits(memory_bytes=2**31, timeout_s=60)
@@ -71,6 +72,16 @@ def test_a_reader_understands_what_the_core_does(readers: Readers) -> None:
     with pytest.raises(DataError) as refused_here:
         read_recording(bad, filename="b.csv", rate_hz=50)
     assert said(refused_there.value) == said(refused_here.value)
+
+
+@pytest.mark.parametrize("made", [loggers.axivity, loggers.geneactiv], ids=["cwa", "bin"])
+def test_a_device_s_file_is_read_within_the_limits(made: Callable[[], bytes]) -> None:
+    """Their library wants a file and gets one, in a process that can write none and has a fifth of the usual memory."""
+    with opened(ReaderLimits(memory_bytes=400 * 2**20, timeout_s=60)) as readers:
+        there = read(readers, made())
+        here = read_recording(made(), rate_hz=50)
+        assert there.format == here.format
+        assert there.values_g.tobytes() == here.values_g.tobytes()
 
 
 def test_one_process_reads_many_recordings_and_is_then_replaced(

@@ -1,11 +1,14 @@
 """Databases kept from released versions upgrade to this one with everything in them."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -66,6 +69,40 @@ def test_an_old_installation_goes_on(version: str, kind: str, tmp_path: Path, re
         claimed = claim(session)
         runs.hand_back(session, claimed.claim)
     database.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_processes_upgrade_old_data_at_once(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Both end well, one after the other; every job and model is there, and the leaderboard says what it said."""
+    url = loaded("0.1.0", kind, tmp_path, request)
+    before = kept(url)
+    environment = {**os.environ, "PSKD_DATABASE_URL": url, "PSKD_HOME": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-m", "store.migrate"]
+    upgrading = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120)[1] for process in upgrading]
+    assert [process.returncode for process in upgrading] == [0, 0], told
+    assert kept(url) == before
+    assert min(map(len, before)) > 0
+
+
+def kept(url: str) -> list[list[tuple[Any, ...]]]:
+    """What users would miss, by plain SQL that both versions of the schema answer."""
+    database = Database(url)
+    with database.read() as session:
+        found = [[tuple(row) for row in session.execute(text(query))] for query in KEPT]
+    database.dispose()
+    return found
+
+
+KEPT = (
+    "SELECT id, name, state, cause, detail FROM job ORDER BY id",
+    "SELECT id, job_id, state, epoch, checkpoint_digest FROM run ORDER BY id",
+    "SELECT run_id, name, step, value FROM metric ORDER BY run_id, name, step",
+    "SELECT job_id, seq, kind FROM event ORDER BY job_id, seq",
+    "SELECT id, n_seeds, n_test, accuracy_mean, accuracy_sd, macro_f1_mean FROM configuration ORDER BY id",
+    "SELECT model_id, version, run_id, bundle_digest FROM model_version ORDER BY model_id, version",
+    "SELECT model_id, alias, version FROM model_alias ORDER BY model_id, alias",
+)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -19,7 +19,7 @@ from pskd_core.data.splits import plan_folds
 from pskd_core.sweep import parse_sweep
 from store import datasets, jobs, sweeps
 from store.engine import Database
-from store.lifecycle import ENDED_SWEEP, SweepState
+from store.lifecycle import ENDED_SWEEP, DatasetState, SweepState
 from store.models import Dataset, Event, Job, Metric, Run
 from store.objects import ObjectStore
 from tests.small import SMALL_SOURCE, SMALL_SPEC
@@ -87,6 +87,11 @@ class Stack:
     def add_dataset(self, name: str = "made") -> str:
         with self.database.write() as session:
             return datasets.create(session, name=name, source=SMALL_SOURCE.model_dump(mode="json")).id
+
+    def is_ready(self, dataset_id: str) -> bool:
+        """Whether its import has ended well."""
+        with self.database.read() as session:
+            return session.get_one(Dataset, dataset_id).state is DatasetState.READY
 
     def submit(self, *, dataset: str = "made", **fields: Any) -> str:
         """A job on a dataset whose import is still under way, or at least a worker's to plan."""

@@ -2,6 +2,7 @@
 
 import errno
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from pskd_core.config import Resources
+from pskd_core.errors import RankLost
 from pskd_core.run import Run
 from pskd_core.training.meter import EpochReport
 from store import datasets, jobs, outbox, runs
@@ -304,3 +306,32 @@ def test_a_run_tells_its_subjects_apart(execution: Execution) -> None:
     assert result.subjects is not None
     assert {name: right for name, (right, _) in result.subjects.items()} == pytest.approx(told)
     assert sum(n for _, n in result.subjects.values()) == result.n
+
+
+@pytest.mark.parametrize(("kills", "state", "cause"), [(0, "running", None), (1, "failed", "out_of_memory")])
+def test_a_lost_process_is_told_by_how_it_ended(
+    execution: Execution, monkeypatch: pytest.MonkeyPatch, kills: int, state: str, cause: str | None
+) -> None:
+    """Its run is tried again at once, without waiting for the lease; unless the kernel killed it for memory."""
+    count = [0]
+    monkeypatch.setattr("worker.memory.kills", lambda: count[0])
+    execution.__post_init__()
+
+    def lost(*_: Any) -> Iterator[EpochReport]:
+        count[0] += kills
+        raise RankLost("process 2 of 2 was killed by signal 9", killed=True)
+
+    monkeypatch.setattr(Run, "epochs", lost)
+    with pytest.raises(SystemExit):
+        execution.run()
+    now = row(execution)
+    assert (now.state, now.cause) == (state, cause)
+    if kills:
+        assert now.detail is not None
+        assert now.detail.startswith("process 2 of 2 was killed by signal 9: the system ran out of memory")
+        assert "lower training.batch_size" in now.detail
+    else:
+        assert now.last_end == "had to end: process 2 of 2 was killed by signal 9"
+        assert warnings(execution) == ["will be tried again: process 2 of 2 was killed by signal 9"]
+        with execution.database.write() as session:
+            assert runs.reap(session, max_stalled_attempts=3) == [execution.claimed.run_id]

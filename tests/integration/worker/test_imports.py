@@ -17,7 +17,10 @@ from store.objects import ObjectStore
 from tests.small import PATCHY_SPEC, SMALL_SOURCE, patchy_source, small_dataset
 from tests.stored import folds, make_spec, plannings
 from worker.imports import import_claimed
+from worker.limits import ImportLimits
+from worker.settings import WorkerSettings
 
+LIMITS = ImportLimits.of(WorkerSettings())
 SYNTHETIC = SMALL_SOURCE.model_dump(mode="json")
 
 
@@ -46,7 +49,7 @@ class Imports:
         with self.database.write() as session:
             claimed = datasets.claim_import(session, worker="one", lease_s=30)
         assert claimed is not None
-        import_claimed(self.database, self.objects, claimed, self.folder)
+        import_claimed(self.database, self.objects, claimed, self.folder, LIMITS)
 
     def fail(self) -> None:
         with pytest.raises(SystemExit):
@@ -129,7 +132,7 @@ def test_a_stale_importer_changes_nothing(imports: Imports) -> None:
         datasets.reap(session, max_attempts=3)
         assert datasets.claim_import(session, worker="two", lease_s=30)
     assert first is not None
-    import_claimed(imports.database, imports.objects, first, imports.folder)
+    import_claimed(imports.database, imports.objects, first, imports.folder, LIMITS)
     dataset = imports.dataset(dataset_id)
     assert (dataset.state, dataset.worker) == (DatasetState.VALIDATING, "two")
 

@@ -265,7 +265,7 @@ def test_a_mix_keeps_the_larger_share_of_each_clip_in_every_stream() -> None:
     clips, mix = smooth_clips(), draw_mix(6, seed=0, epoch=1, batch=2, alpha=0.5)
     rows = np.arange(6, dtype=np.float32)
     numbered = (rows.reshape(-1, *[1] * (values.ndim - 1)) + 0 * values for values in clips.values())
-    told = [mixed(values, mix) for values in numbered]
+    told = [mixed(values, values[mix.partner], mix.share) for values in numbered]
 
     assert ((mix.share >= 0.5) & (mix.share <= 1)).all()
     assert sorted(mix.partner) == list(range(6))

@@ -69,12 +69,25 @@ def _without_its_job(history: History) -> History:
     return replace(history, requests=(*history.requests, job_3))
 
 
+def _under_another_name(history: History) -> History:
+    return replace(history, requests=(*history.requests, Request("submit", "key-3", "job_2", 202, "queued", 2.0)))
+
+
 def _with_a_second_job(history: History) -> History:
     return replace(history, jobs=(*history.jobs, Job("job_3", "key-1", "cancelled", 0)))
 
 
 def _with_a_second_finish(history: History) -> History:
     return replace(history, writes=(*history.writes, history.writes[-1]))
+
+
+def _with_a_finish_that_nobody_made(history: History) -> History:
+    return replace(history, writes=history.writes[:-1])
+
+
+def _with_a_second_end_in_its_events(history: History) -> History:
+    jobs = (replace(history.jobs[0], event_seq=5), history.jobs[1])
+    return replace(history, jobs=jobs, events=(*history.events, _event(5, "run.state", state="succeeded")))
 
 
 def _with_a_write_of_the_former_owner(history: History) -> History:
@@ -98,6 +111,21 @@ def _cancelled_too_late(history: History) -> History:
     return replace(history, requests=(*history.requests, cancelled))
 
 
+def _with_a_cancelled_run_that_is_claimed(history: History) -> History:
+    return replace(
+        history, writes=(*history.writes, _write("run", "cancelled", "running", (0, 1), "api-1", run_id="run_2"))
+    )
+
+
+def _with_a_job_that_goes_on(history: History) -> History:
+    return replace(history, jobs=(replace(history.jobs[0], state="running"), history.jobs[1]))
+
+
+def _with_a_success_of_a_failed_run(history: History) -> History:
+    more = Run("run_3", "job_1", "failed", 1, "all", None, 3.0, "row_3", None)
+    return replace(history, runs=(*history.runs, more))
+
+
 def _with_a_run_that_goes_on(history: History) -> History:
     return replace(history, runs=(history.runs[0], replace(history.runs[1], state="running")))
 
@@ -114,6 +142,17 @@ def _with_an_epoch_twice(history: History) -> History:
     return replace(history, points=(*history.points, history.points[0]))
 
 
+def _with_an_event_of_another_value(history: History) -> History:
+    other = _event(3, "run.epoch", epoch=1, metrics={"loss": 0.75})
+    return replace(history, events=(*history.events[:2], other, *history.events[3:]))
+
+
+def _told_out_of_order(history: History) -> History:
+    first, second = history.events[1:3]
+    events = (replace(first, data=second.data), replace(second, data=first.data))
+    return replace(history, events=(history.events[0], *events, *history.events[3:]))
+
+
 def _with_another_mean(history: History) -> History:
     return replace(history, standings=(replace(history.standings[0], accuracy_mean=0.9),))
 
@@ -122,8 +161,22 @@ def _without_a_result(history: History) -> History:
     return replace(history, counted={})
 
 
+def _counted_for_another_run(history: History) -> History:
+    return replace(history, counted={("row_1", 0, "all"): "run_2"})
+
+
+def _with_a_row_of_no_run(history: History) -> History:
+    return replace(
+        history, standings=(*history.standings, Standing("row_2", ("all",), 0, None, None, None, None, None))
+    )
+
+
 def _with_a_gap(history: History) -> History:
     return replace(history, events=(*history.events[1:], replace(history.events[0], seq=5)))
+
+
+def _with_a_failure_of_the_service(history: History) -> History:
+    return replace(history, requests=(*history.requests, Request("pause", None, "job_1", 500, None, 2.0)))
 
 
 def _without_an_object(history: History) -> History:
@@ -134,19 +187,30 @@ def _without_an_object(history: History) -> History:
     ("broken", "invariant"),
     [
         (_without_its_job, "an acknowledged submit is never lost"),
+        (_under_another_name, "an acknowledged submit is never lost"),
         (_with_a_second_job, "one idempotency key, one job"),
         (_with_a_second_finish, "at most one accepted finish a run"),
+        (_with_a_second_end_in_its_events, "at most one accepted finish a run"),
+        (_with_a_finish_that_nobody_made, "at most one accepted finish a run"),
         (_with_a_write_of_the_former_owner, "no write with a stale token"),
         (_with_a_former_claim_of_the_owner, "no write with a stale token"),
         (_with_a_token_that_comes_again, "no write with a stale token"),
         (_cancelled_too_late, "a cancelled run never succeeds afterwards"),
+        (_with_a_cancelled_run_that_is_claimed, "a cancelled run never succeeds afterwards"),
         (_with_a_run_that_goes_on, "every run reaches an end state in time"),
         (_with_a_late_end, "every run reaches an end state in time"),
+        (_with_a_job_that_goes_on, "every run reaches an end state in time"),
+        (_with_a_success_of_a_failed_run, "every run reaches an end state in time"),
         (_without_an_epoch, "metrics have no duplicate or missing epoch"),
         (_with_an_epoch_twice, "metrics have no duplicate or missing epoch"),
+        (_with_an_event_of_another_value, "metrics have no duplicate or missing epoch"),
+        (_told_out_of_order, "metrics have no duplicate or missing epoch"),
         (_with_another_mean, "the leaderboard equals its recomputation from raw rows"),
         (_without_a_result, "the leaderboard equals its recomputation from raw rows"),
+        (_counted_for_another_run, "the leaderboard equals its recomputation from raw rows"),
+        (_with_a_row_of_no_run, "the leaderboard equals its recomputation from raw rows"),
         (_with_a_gap, "events are numbered without gaps"),
+        (_with_a_failure_of_the_service, "what fails is answered 503 and never as a fault of the service"),
         (_without_an_object, "nothing that a row names is missing in the object store"),
     ],
 )

@@ -8,10 +8,10 @@ import torch
 from safetensors import SafetensorError
 from sqlalchemy.exc import OperationalError
 
-from pskd_core.errors import DataError, NonFiniteLossError, ProtocolError, SpecError
+from pskd_core.errors import DataError, NonFiniteLossError, ProtocolError, RankLost, SpecError
 from store.errors import ObjectMissing
 from store.lifecycle import FailureCause
-from worker.failures import cause_of, detail_of
+from worker.failures import REMEDY, cause_of, detail_of
 
 NAN = NonFiniteLossError(network="student", term="mk", step=7, value=float("nan"))
 
@@ -25,6 +25,9 @@ NAN = NonFiniteLossError(network="student", term="mk", step=7, value=float("nan"
         (ProtocolError("subject 9 is missing"), FailureCause.DATA),
         (MemoryError(), FailureCause.OUT_OF_MEMORY),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), FailureCause.OUT_OF_MEMORY),
+        (OSError(12, "Cannot allocate memory"), FailureCause.OUT_OF_MEMORY),
+        (RankLost("process 2 of 2 has failed: MemoryError", out_of_memory=True), FailureCause.OUT_OF_MEMORY),
+        (RankLost("process 2 of 2 was killed by signal 9", killed=True), None),
         (KeyError("width"), FailureCause.INTERNAL),
         (RuntimeError("shapes cannot be multiplied"), FailureCause.INTERNAL),
         (OSError(28, "No space left on device"), None),
@@ -44,6 +47,7 @@ def test_memory_that_is_really_refused_is_recognised(ask: Callable[[], object]) 
     with pytest.raises((RuntimeError, MemoryError)) as refused:
         ask()
     assert cause_of(refused.value) is FailureCause.OUT_OF_MEMORY
+    assert detail_of(refused.value).endswith(f"; {REMEDY}")
 
 
 def test_a_non_finite_loss_is_told_with_step_and_term() -> None:
