@@ -11,12 +11,12 @@ COPY pyproject.toml requirements.lock README.md ./
 
 # Dependencies first, code after: a change of code leaves the large layers alone.
 FROM build AS build-api
-RUN pip install --constraint requirements.lock ".[api]"
+RUN pip install --constraint requirements.lock ".[api,otel]"
 COPY . .
 RUN pip install --no-deps --force-reinstall .
 
 FROM build AS build-worker
-RUN pip install --constraint requirements.lock ".[worker]"
+RUN pip install --constraint requirements.lock ".[otel,worker]"
 COPY . .
 RUN pip install --no-deps --force-reinstall .
 

@@ -14,6 +14,7 @@ from api.main import create_app
 from api.openapi import as_text
 from store import logs
 from store.settings import Settings
+from store.traces import NotInstalled
 
 _GRACE_S = 10
 
@@ -57,13 +58,14 @@ def main() -> int:
         return keys_command.run(sys.argv[2:], settings)
     try:
         check_listening(settings)
-    except NotLoopback as refused:
+        app = create_app(settings)
+    except (NotLoopback, NotInstalled) as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
     for ours in ("api", "uvicorn"):
         logging.getLogger(ours).setLevel(logging.INFO)
-    Server(create_app(settings), settings).run()
+    Server(app, settings).run()
     return 0
 
 

@@ -19,6 +19,8 @@ from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Heads
 from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system, webhooks
 from api.routing import check_guarded
+from api.tracing import Traced
+from store import traces
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
@@ -34,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         LookupError: a route does not ask who may use it.
+        NotInstalled: traces are wanted, but cannot be made.
     """
     check_guarded(_ROUTERS)
 
@@ -48,6 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
         services.database.dispose()
         if counts is not None:
             await counts.close()
+        if tracer is not None:
+            tracer.close()
 
     app = FastAPI(
         title="PSKD",
@@ -58,11 +63,20 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        # The framework's own, which a global provider of another library would wake, and which tells of bodies.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.openapi = partial(_described, app)  # type: ignore[method-assign]
     app.state.figures = figures = Figures()
     budgets = budgets_of(settings)
     counts = Counts(settings.broker_url, figures.registry) if budgets else None
+    tracer = traces.start("pskd-api")
     for router in _ROUTERS:
         app.include_router(router)
     for kind in HANDLED:
@@ -74,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(RateLimit, budgets=budgets, counts=counts)
     app.add_middleware(OriginGuard, hosts=own_hosts(settings))
     app.add_middleware(Heads)
+    if tracer is not None:
+        app.add_middleware(Traced, tracer=tracer)
     app.add_middleware(Conversation, figures=figures)
     return app
 

@@ -1,6 +1,7 @@
 """What all tables share: UTC times, the database's own clock, ids that sort by age."""
 
 import secrets
+import threading
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,11 +22,32 @@ T = TypeVar("T")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32 in lower case: sorts like the numbers
 _RANDOM_BITS = 80
 _ID_LENGTH = 26  # 48 bits of milliseconds and 80 random bits, 5 bits a letter
+_STEP_BITS = 64
+
+
+class _Numbers:
+    """Milliseconds and random bits, each greater than the last: within a millisecond too, and by a clock set back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        number = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        with self._lock:
+            if number <= self._last:
+                # A step at random, so that a neighbour's id cannot be told from one's own.
+                number = self._last + 1 + secrets.randbits(_STEP_BITS)
+            self._last = number
+        return number
+
+
+_numbers = _Numbers()
 
 
 def new_id(prefix: str) -> str:
-    """An opaque id such as `job_01k…`; ids of one kind sort by creation, which keeps indexes and pages local."""
-    number = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    """An opaque id such as `job_01k…`; ids of one kind sort by creation, strictly within a process."""
+    number = _numbers.next()
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_ID_LENGTH - 1), -1, -5))
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session, defer
 
 from pskd_core.config import JobSpec, configuration_hash
-from store import claims, events, outbox, paging, webhooks
+from store import claims, events, outbox, paging, traces, webhooks
 from store.base import db_now, new_id
 from store.errors import DatasetNotUsable, IllegalTransition, NotFound, QuotaExceeded
 from store.lifecycle import (
@@ -69,6 +69,7 @@ def submit(session: Session, spec: JobSpec, *, plan: Plan, tenant: str = TENANT)
         configuration_hash=configuration_hash(spec),
         dataset_id=dataset.id,
         priority=spec.resources.priority,
+        traceparent=traces.current(),
         event_seq=1,
     )
     session.add(job)

@@ -74,6 +74,7 @@ class Job(Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"))
     priority: Mapped[int] = mapped_column(default=0)  # higher goes first
     event_seq: Mapped[int] = mapped_column(default=0)  # sequence number of the last event
+    traceparent: Mapped[str | None]  # of the request that submitted it, if that was traced
     cause: Mapped[str | None]
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())

@@ -43,6 +43,7 @@ class ClaimedRun:
     attempts: int  # this one counted
     lease_expires_at: datetime
     tracking_id: str | None  # MLflow run of an earlier attempt
+    traceparent: str | None  # what its spans are below
 
     @property
     def run_id(self) -> str:
@@ -135,6 +136,7 @@ def _claimed(run: Run, job: Job, dataset: Dataset) -> ClaimedRun:
         attempts=run.attempts,
         lease_expires_at=present(run.lease_expires_at),
         tracking_id=run.tracking_id,
+        traceparent=job.traceparent,
     )
 
 

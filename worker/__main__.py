@@ -9,6 +9,7 @@ from typing import Any
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
+from store import traces
 from store.engine import Database
 from worker import logs
 from worker.app import make_app
@@ -40,6 +41,7 @@ def main() -> None:
         run_slots=Slots(settings.runs_at_once),
         import_slots=Slots(IMPORTS_AT_ONCE),
         gpus=Shares(gpus, slots=settings.runs_at_once),
+        tracer=traces.start("pskd-worker"),
         stopping=threading.Event(),
     )
 
@@ -56,6 +58,8 @@ def main() -> None:
         finally:
             presence.stop()
     finally:
+        if worker.tracer is not None:
+            worker.tracer.close()
         worker.scratch.close()
         worker.database.dispose()
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from store import traces
 from store.datasets import ClaimedImport
 from store.engine import Database
 from store.objects import ObjectStore
@@ -36,7 +37,7 @@ _LOOK_S = 1.0
 def forkserver() -> ForkServerContext:
     """The context that starts children."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOAD))
+    context.set_forkserver_preload([*PRELOAD, traces.SDK] if traces.wanted() else list(PRELOAD))
     return context
 
 
@@ -65,7 +66,12 @@ def run_child(
     from worker.execute import Execution  # noqa: PLC0415
 
     database, objects = _stores(settings)
-    Execution(settings, database, objects, claimed, link, folder).run()
+    tracer = traces.start("pskd-run")
+    try:
+        Execution(settings, database, objects, claimed, link, folder, tracer).run()
+    finally:
+        if tracer is not None:
+            tracer.close()
 
 
 def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, folder: Path) -> None:

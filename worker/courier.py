@@ -64,18 +64,18 @@ class Courier:
 
     def close(self) -> None:
         """Drop what is being sent; it is sent again, by whoever comes next."""
-        asyncio.run_coroutine_threadsafe(self._drop(), self._loop).result()
+        for sending in tuple(self._under_way):
+            sending.cancel()
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
         self._clerk.shutdown()
 
-    async def _drop(self) -> None:
-        sending = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in sending:
-            task.cancel()
-        await asyncio.gather(*sending, return_exceptions=True)
+    async def _settle(self) -> None:
+        """Waits only: what a delivery has begun is for its own task group to cancel, in the right order."""
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     def _take(self, room: int) -> Sequence[Parcel]:
         with self._database.read() as session:

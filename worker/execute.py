@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +21,14 @@ from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError, RankLost
 from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
-from store import runs
+from store import runs, traces
 from store.engine import Database
 from store.errors import LostLease, ObjectDamaged, ObjectMissing, StoreError
 from store.lifecycle import FailureCause
 from store.objects import ObjectStore
 from store.runs import ClaimedRun, Finish
 from store.seedstats import Tested
+from store.traces import Tracer
 from worker import memory, notes
 from worker.failures import cause_of, detail_of
 from worker.kept import KeptAnswers
@@ -54,6 +56,7 @@ class Execution:
     claimed: ClaimedRun
     link: Link
     folder: Path  # for unfinished files
+    tracer: Tracer | None = None
     _kept: KeptAnswers | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -64,17 +67,23 @@ class Execution:
     def run(self) -> None:
         """Train, judge, export; or write down why not."""
         try:
-            run = self._open()
-            for report in run.epochs(self._on_step):
-                self._end_epoch(run, report)
+            with self._span("prepare"):
+                run = self._open()
+            with self._span("train"):
+                for report in run.epochs(self._on_step):
+                    self._end_epoch(run, report)
             if self._kept is not None:
                 self._kept.leave()
-            self._finish(run)
+            with self._span("finish"):
+                self._finish(run)
         except LostLease:
             logger.warning("somebody else owns this run by now; stopping")
         except Exception as error:  # the supervisor needs no trace, people do
             logger.exception("the run has stopped")
             self._fail(error)
+
+    def _span(self, name: str) -> AbstractContextManager[object]:
+        return traces.span(self.tracer, name, parent=self.claimed.traceparent)
 
     def _open(self) -> Run:
         claimed = self.claimed

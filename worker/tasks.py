@@ -3,16 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
 from celery import Celery
 
-from store import datasets, logs, runs
+from store import datasets, logs, runs, traces
 from store.engine import Database
 from store.queues import IO
+from store.runs import ClaimedRun
+from store.traces import Tracer
 from worker import notes
 from worker.app import WAKE
 from worker.child import import_child, run_child
@@ -39,6 +42,7 @@ class Worker:
     run_slots: Slots
     import_slots: Slots
     gpus: Shares
+    tracer: Tracer | None
     stopping: threading.Event
 
 
@@ -73,10 +77,19 @@ def do_run(worker: Worker) -> bool:
             notes.state(session, settings, claimed.run_id)
     if claimed is None:
         return False
-    with logs.about(claimed.about), worker.gpus.share() as gpus:
+    with logs.about(claimed.about), worker.gpus.share() as gpus, _traced(worker, claimed) as of_child:
         logger.info("attempt %d of seed %d, fold %s", claimed.attempts, claimed.seed, claimed.fold)
-        _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, claimed, gpus)
+        _supervise(worker, RunLease(worker.database, settings, claimed.claim), link, run_child, of_child, gpus)
     return True
+
+
+@contextmanager
+def _traced(worker: Worker, claimed: ClaimedRun) -> Iterator[ClaimedRun]:
+    """The attempt in a span below its submission, and below that what its process does."""
+    attempt: dict[str, str | int] = {"attempt": claimed.attempts, "seed": claimed.seed, "fold": claimed.fold}
+    attributes = {f"pskd.{name}": value for name, value in {**claimed.about, **attempt}.items()}
+    with traces.span(worker.tracer, "run", parent=claimed.traceparent, attributes=attributes):
+        yield replace(claimed, traceparent=traces.current())
 
 
 def do_import(worker: Worker) -> bool:

@@ -10,7 +10,7 @@ from tests.meta.project import imported_modules, pyproject, requirements, source
 
 EXTRAS_OF_ROOM = {
     "pskd_core": ("c3d", "parquet", "train"),
-    "store": ("store",),
+    "store": ("otel", "store"),
     "migrations": ("store",),
     "api": ("api",),
     "worker": ("worker",),

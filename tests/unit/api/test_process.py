@@ -34,6 +34,11 @@ def test_no_training_library_is_loaded(report: list[str]) -> None:
     assert not {"torch", "mlflow", "onnx", "celery", "pandas", "matplotlib", "sklearn"} & set(report[1].split())
 
 
+def test_no_tracer_is_loaded(report: list[str]) -> None:
+    """Without a collector nobody pays for traces, not even their import."""
+    assert not {"store.spans", "opentelemetry.exporter", "google.protobuf"} & set(report[1].split())
+
+
 def test_the_process_is_small(report: list[str]) -> None:
     """An app that is ready to answer stays well below 150 MiB."""
     assert int(report[0]) < 150
