@@ -23,6 +23,9 @@ _FORMATS: Mapping[str, Format] = {
     "GeneActiv BIN": "geneactiv_bin",
     "Axivity CWA": "axivity_cwa",
 }
+_HEAD_BYTES = 1 << 16  # a header has 59 short lines
+_PAGES = re.compile(rb"Number of Pages:\s*(\d+)")
+_MOST_PAGES = 250_000  # nine days at 85.7 Hz fill 222,048; the library sets memory aside for each that is announced
 _AXES = ("acceleration x", "acceleration y", "acceleration z")
 
 
@@ -33,6 +36,7 @@ def read_device(data: bytes | Path, *, file: str | None) -> Series:
         DataError: it is damaged beyond use, or holds no acceleration.
     """
     with _on_disk(data) as path:
+        _refuse_pages(path, file)
         found = _read(path, file)
     tables = [table for table in found["timeseries"].values() if "acceleration" in table]
     if len(tables) != 1 or not len(tables[0]["acceleration"]):
@@ -51,6 +55,16 @@ def read_device(data: bytes | Path, *, file: str | None) -> Series:
         warnings=tuple(_doubts(found)),
         repairs=_repairs(found["warnings"]),
     )
+
+
+def _refuse_pages(path: Path, file: str | None) -> None:
+    with path.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES)
+        opened.seek(0)
+    announced = max((int(pages[:19]) for pages in _PAGES.findall(head)), default=0)
+    if head.startswith(GENEACTIV) and announced > _MOST_PAGES:
+        detail = f"its header announces {announced} pages, more than the {_MOST_PAGES} of a full device; copy it again"
+        raise DataError(detail, file=file)
 
 
 def _read(path: Path, file: str | None) -> Mapping[str, Any]:

@@ -103,8 +103,11 @@ def unit_of(names: Sequence[str]) -> Unit | None:
 
 
 def gravity_of(names: Sequence[str]) -> bool | None:
-    """False if the three names say that gravity is taken out; names never say that it is in."""
-    return False if all(re.fullmatch(_FREE_NAMES, squeezed(name)) for name in names) else None
+    """Whether the three names say that gravity is in (a ratio of forces, `gF`, is by its definition) or taken out."""
+    said = [squeezed(name) for name in names]
+    if all(re.fullmatch(r"gf[xyz]", name) for name in said):
+        return True
+    return False if all(re.fullmatch(_FREE_NAMES, name) for name in said) else None
 
 
 def time_unit(name: str) -> TimeUnit | None:

@@ -1,7 +1,7 @@
 """One accelerometer recording as somebody holds it: what it says, in g and at a constant rate."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -79,6 +79,7 @@ def read_recording(
     _refuse_useless(series, file)
     unit, unit_doubts = _unit(series, unit, file)
     _refuse_impossible(series, unit, file)
+    series = _without_dud(series, unit)
     even, rate_found, rate_doubts = _sampling(series, rate_hz, file)
     values_g = even.values / PER_G[unit]
     return SensorRecording(
@@ -97,12 +98,12 @@ def read_recording(
 
 
 def _read(data: bytes | Path, file: str | None, *, with_time: bool, stated: Sequence[str], unit_stated: bool) -> Series:
-    content = data.read_bytes() if isinstance(data, Path) else data
-    container = _container(content)
+    container = _container(_head(data))
     if container == "device":
         if stated:
             raise DataError("its format has no columns to state; leave them out", file=file)
         return read_device(data, file=file)
+    content = data.read_bytes() if isinstance(data, Path) else data
     match container:
         case "npy":
             return read_npy(content, file=file, stated=stated)
@@ -119,6 +120,15 @@ def _read(data: bytes | Path, file: str | None, *, with_time: bool, stated: Sequ
             return read_table(text, file=file, with_time=with_time, stated=stated, unit_stated=unit_stated)
         case _ as never:
             assert_never(never)
+
+
+def _head(data: bytes | Path) -> bytes:
+    if isinstance(data, bytes):
+        return data[:MOST_FORMAT_BYTES]
+    with data.open("rb") as file:
+        head = file.read(MOST_FORMAT_BYTES)
+        file.seek(0)  # some systems share the place between all that open one /dev/fd
+        return head
 
 
 def is_text(data: bytes) -> bool:
@@ -156,6 +166,15 @@ def _refuse_impossible(series: Series, unit: Unit, file: str | None) -> None:
         row, column = series.place(sample, axis)
         detail = f"{series.values[sample, axis]:.3g} {unit} is more than {_MOST_G:.0f} g; correct it, or state the unit"
         raise DataError(detail, file=file, row=row, column=column)
+
+
+def _without_dud(series: Series, unit: Unit) -> Series:
+    """Without a first sample of 0 0 0: loggers write it before their sensor has measured."""
+    if series.values[0].any() or not _gravity(series.values / PER_G[unit]):
+        return series
+    time_s = None if series.time_s is None else series.time_s[1:]
+    said = "the first sample was 0 0 0, which no sensor under gravity measures, and was left out"
+    return replace(series, values=series.values[1:], time_s=time_s, repairs=(*series.repairs, said))
 
 
 def _sampling(series: Series, rate_hz: float | None, file: str | None) -> tuple[Even, RateFound, tuple[str, ...]]:

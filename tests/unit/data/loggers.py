@@ -5,6 +5,8 @@ import struct
 import zipfile
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from tests.unit.data.uploads import RATE_HZ, samples
 
@@ -82,7 +84,7 @@ def shimmer() -> bytes:
 
 def actigraph(*, epoch: str = "00:00:00", names: bool = True, bom: bool = True) -> bytes:
     head = [
-        "------------ Data File Created By ActiGraph GT3X+ ActiLife v6.13.3 date format M/d/yyyy at 50 Hz  Filter Normal ---",
+        "------------ Data File Created By ActiGraph GT3X+ ActiLife v6.13.3 date M/d/yyyy at 50 Hz Filter Normal",
         "Serial Number: MOS2A0000000",
         "Start Time 09:00:00",
         "Start Date 8/26/2013",
@@ -112,6 +114,14 @@ def zipped(**members: bytes) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name.replace("__", "/") + ".csv", content)
+    return stream.getvalue()
+
+
+def columns_of(values: np.ndarray, *names: str) -> bytes:
+    """A Parquet file of the time and of values."""
+    stream = io.BytesIO()
+    held = dict(zip(names, np.column_stack([TIMES_S, values]).T, strict=True))
+    parquet.write_table(pa.table(held), stream)
     return stream.getvalue()
 
 
@@ -155,3 +165,18 @@ def axivity() -> bytes:
         words = np.frombuffer(body, "<u2").sum(dtype=np.uint64)
         sectors.append(body + struct.pack("<H", -int(words) & 0xFFFF))
     return b"".join(sectors)
+
+
+def whole() -> dict[str, bytes]:
+    """One file of each logger and device, by name."""
+    made = (
+        phyphox, sensor_logger, sensorlog, androsensor, physics_toolbox, empatica, shimmer, actigraph, wisdm, geneactiv,
+        axivity,
+    )  # fmt: skip
+    return {
+        **{f"{each.__name__}.log": each() for each in made},
+        "linear.csv": phyphox(linear=True),
+        "several.csv": physics_toolbox(several=True),
+        "walk.parquet": columns_of(METRES, "time (s)", "x (m/s^2)", "y (m/s^2)", "z (m/s^2)"),
+        "sensors.zip": zipped(TotalAcceleration=sensor_logger(), Gyroscope=sensor_logger(VALUES * 7)),
+    }
