@@ -338,8 +338,9 @@ class Client:
         alias: str | None = None,
         rate_hz: float | None = None,
         unit: str | None = None,
+        columns: str | None = None,
     ) -> Classification:
-        """The labelled timeline of a file (CSV, `.mat`, `.npy`, `.npz`); the model's champion unless said otherwise."""
+        """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
         data, name = (
             (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
         )
@@ -351,6 +352,7 @@ class Client:
             alias=alias,
             rate_hz=rate_hz,
             unit=unit,
+            columns=columns,
         )
 
     # --- Keys -----------------------------------------------------------------------------------------------------

@@ -108,13 +108,17 @@ class _Stack:
         """What every part is told; the one place that maps options to settings."""
         for name in sorted(NOT_INHERITED & os.environ.keys()):
             self._say(f"{name} is not used: this stack keeps all its state in its home folder")
-        return inherited(self._home) | {
+        kept = inherited(self._home)
+        # Who is let in without a key is at this machine and reads its files anyway; who bears a key may be anybody.
+        paths = {"PSKD_ALLOW_PATH_IMPORT": "false" if "PSKD_REQUIRE_KEYS" in kept else "true"}
+        return {
+            **paths,
+            **kept,
             "PSKD_HOST": self._options.host,
             "PSKD_PORT": str(self._options.port),
             "PSKD_BROKER_URL": broker_url,
             "PSKD_MLFLOW_URL": self._addresses.mlflow_url,
             "PSKD_RUNS_AT_ONCE": str(self._options.runs_at_once),
-            "PSKD_ALLOW_PATH_IMPORT": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUNBUFFERED": "1",
         }

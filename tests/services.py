@@ -230,6 +230,16 @@ def mlflow_server(folder: Path, *, port: int) -> Server:
     return Server(url, command, folder, lambda: _http_answers(f"{url}/health"), signal.SIGTERM)
 
 
+@contextmanager
+def s3_server() -> Iterator[Server]:
+    """An S3 server (in memory) that is yet to be started."""
+    with short_folder("pskd-s3-") as folder:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [*_DIE_WITH_PARENT, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        yield Server(url, command, folder, lambda: _http_answers(f"{url}/moto-api/"), signal.SIGTERM)
+
+
 def _http_answers(url: str) -> bool:
     try:
         return httpx.get(url, timeout=1.0).is_success
