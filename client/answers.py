@@ -415,6 +415,7 @@ class Served(Answer):
 class Understood(Answer):
     """How a recording was read."""
 
+    format: str = "unknown"  # an older service does not say
     samples: int
     duration_s: float
     rate_hz: float

@@ -45,6 +45,7 @@ from client.answers import (
     SweepSummary,
 )
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
+from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
 from client.upkeep import Deletion, Key, NewKey, Usage
@@ -227,7 +228,7 @@ class Client:
                 with self._transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
                     if response.status_code == 204:  # the job has ended and all was told
                         return
-                    for event in _events(response.iter_lines()):
+                    for event in events_of(response.iter_lines()):
                         after = event.seq
                         patience.renew()
                         yield event
@@ -342,8 +343,9 @@ class Client:
         alias: str | None = None,
         rate_hz: float | None = None,
         unit: str | None = None,
+        columns: str | None = None,
     ) -> Classification:
-        """The labelled timeline of a file (CSV, `.mat`, `.npy`, `.npz`); the model's champion unless said otherwise."""
+        """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
         data, name = (
             (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
         )
@@ -355,6 +357,7 @@ class Client:
             alias=alias,
             rate_hz=rate_hz,
             unit=unit,
+            columns=columns,
         )
 
     # --- Keys and usage -------------------------------------------------------------------------------------------
@@ -436,14 +439,3 @@ class Client:
 
 def _plain(spec: JobSpec | SweepSpec | Mapping[str, Any]) -> Mapping[str, Any]:
     return spec if isinstance(spec, Mapping) else spec.model_dump(mode="json")
-
-
-def _events(lines: Iterable[str]) -> Iterator[Event]:
-    """Server-sent events; their number and kind stand in the data as well."""
-    data: list[str] = []
-    for line in lines:
-        if line.startswith("data:"):
-            data.append(line.removeprefix("data:").removeprefix(" "))
-        elif not line and data:
-            yield Event.model_validate_json("\n".join(data))
-            data = []

@@ -59,7 +59,7 @@ class ObjectStore:
 
     def put_bytes(self, data: bytes) -> str:
         """Stores bytes and returns their digest."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = digest_of(data)
         if self._local:
             _write_beside(self._path(digest), lambda file: file.write(data))
         else:
@@ -112,6 +112,10 @@ class ObjectStore:
             on_file()
         return self.put_bytes(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode())
 
+    def age_s(self, digest: str) -> float:
+        """Seconds since it was last put, by the store's clock then and this machine's now."""
+        return self._age_s(self._key(digest))
+
     def exists(self, digest: str) -> bool:
         """Whether the object is there."""
         return bool(self._fs.exists(self._key(digest)))
@@ -139,7 +143,7 @@ class ObjectStore:
         """An object's bytes, checked. Raises ObjectMissing, ObjectDamaged."""
         with self.open(digest) as source:
             data = source.read()
-        _check(digest, hashlib.sha256(data).hexdigest())
+        _check(digest, digest_of(data))
         return data
 
     def get_file(self, digest: str) -> Path:
@@ -301,6 +305,11 @@ class ObjectStore:
 def size_of(folder: Path) -> int:
     """Bytes of all files below a folder: what its tree takes in a store, but for the list of them."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def digest_of(data: bytes) -> str:
+    """What names these bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check(expected: str, found: str) -> None:

@@ -11,6 +11,7 @@ from store.engine import Database
 from store.errors import StorageFull
 from store.models import Dataset, Run
 from store.objects import ObjectStore
+from store.settle import settle
 from tests.stored import add_ready_dataset, claim, counted, finish, submit
 
 TREE, PREDICTIONS, BUNDLE = 700, 512, 4096  # bytes, as tests.stored has it
@@ -61,7 +62,7 @@ def test_deleting_frees_what_it_was_counted_with(database: Database) -> None:
         jobs.cancel(session, job_id, tenant="one")
         runs.reap(session, max_stalled_attempts=1)
         session.execute(update(Run).where(Run.state == "running").values(state="cancelled"))
-        jobs.settle(session, job_id)
+        settle(session, job_id)
         deletion.delete_model(session, "made-pskd", force=True, tenant="one")
     kinds = look(database).kinds
     assert (kinds["model_versions"], kinds["runs"]) == (usage.Kept(0), usage.Kept(2, PREDICTIONS + BUNDLE))

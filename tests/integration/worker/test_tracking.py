@@ -207,6 +207,7 @@ def recording(values: np.ndarray) -> SensorRecording:
         values_g=values.astype(np.float32),
         rate_hz=RATE_HZ,
         rate_found="stated",
+        format="table",
         unit="g",
         columns=("x", "y", "z"),
         time_column=None,
