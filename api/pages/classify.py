@@ -1,19 +1,30 @@
 """The page that labels a file, and what it asks: the answer with the trace that it labels."""
 
 from math import ceil
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from api.deps import CallerDep, Reading, ServicesDep
 from api.pages.rendering import PageRoute, page
-from api.routers.classify import Asked, Choice, RateHz, StatedUnit, Upload, choice_of, classified, receive
+from api.routers.classify import (
+    Asked,
+    Choice,
+    RateHz,
+    StatedColumns,
+    StatedUnit,
+    Upload,
+    choice_of,
+    classified,
+    receive,
+)
 from api.routers.models import list_models
 from api.routing import Route
 from api.schemas.classify import ClassificationOut
 from api.schemas.common import Out
 from pskd_core.data.recordings import SensorRecording
+from pskd_core.data.series import Unit
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 # Its refusals are read by the page's script.
@@ -45,7 +56,8 @@ def show_classify(
     request: Request, session: Reading, caller: CallerDep, model: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
     """A place to drop a file."""
-    return page(request, "classify.html", models=list_models(session, caller, limit=200).items, model=model)
+    models = list_models(session, caller, limit=200).items
+    return page(request, "classify.html", models=models, model=model, units=get_args(Unit))
 
 
 @answers.post("/classify/{name}")
@@ -58,9 +70,10 @@ def label_recording(
     caller: CallerDep,
     rate_hz: RateHz = None,
     unit: StatedUnit = None,
+    columns: StatedColumns = None,
 ) -> Labelled:
     """What the contract's `classify` answers, and the samples as they were understood."""
-    asked = Asked(choice, rate_hz=rate_hz, unit=unit, top_k=_ALL)
+    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=_ALL)
     answer, recording = classified(name, upload, asked, services, caller, request.app.state.figures)
     return Labelled(answer=answer, trace=_trace(recording))
 

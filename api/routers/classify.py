@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Annotated
@@ -46,6 +46,14 @@ _RECORDING_BODY = {
 }
 RateHz = Annotated[float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")]
 StatedUnit = Annotated[Unit | None, Query(description="if the file does not say")]
+StatedColumns = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=1000,
+        description="names or numbers (from 1) of x, y and z, with commas between, or of the time and these",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,16 @@ class Upload:
     filename: str | None
 
     @contextmanager
-    def recording(self, readers: Readers, *, rate_hz: float | None, unit: Unit | None) -> Iterator[SensorRecording]:
+    def recording(
+        self, readers: Readers, *, rate_hz: float | None, unit: Unit | None, columns: Sequence[str]
+    ) -> Iterator[SensorRecording]:
         """What it holds: a short text is read here, all else by a reader, which is taken until the block ends."""
         size, head = self.file.seek(0, os.SEEK_END), self._head()
         if size <= _INLINE_BYTES and is_text(head):
-            yield read_recording(self.file.read(), filename=self.filename, rate_hz=rate_hz, unit=unit)
+            yield read_recording(self.file.read(), filename=self.filename, rate_hz=rate_hz, unit=unit, columns=columns)
             return
         with readers.reader() as reader:
-            yield reader.read(self.file, size=size, filename=self.filename, rate_hz=rate_hz, unit=unit)
+            yield reader.read(self.file, filename=self.filename, rate_hz=rate_hz, unit=unit, columns=columns)
 
     def _head(self) -> bytes:
         self.file.seek(0)
@@ -112,10 +122,11 @@ def classify_recording(
     caller: CallerDep,
     rate_hz: RateHz = None,
     unit: StatedUnit = None,
+    columns: StatedColumns = None,
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5,
 ) -> ClassificationOut:
-    """Labels a recording of an accelerometer: CSV, `.mat`, `.npy` or `.npz`, as a form or as the raw body."""
-    asked = Asked(choice, rate_hz=rate_hz, unit=unit, top_k=top_k)
+    """Labels a recording of an accelerometer: a table, an array or a device's file, as a form or as the raw body."""
+    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=top_k)
     return classified(name, upload, asked, services, caller, request.app.state.figures)[0]
 
 
@@ -126,6 +137,7 @@ class Asked:
     choice: Choice
     rate_hz: float | None
     unit: Unit | None
+    columns: str | None
     top_k: int
 
 
@@ -133,14 +145,14 @@ def classified(
     name: str, upload: Upload, asked: Asked, services: Services, caller: Caller, figures: Figures
 ) -> tuple[ClassificationOut, SensorRecording]:
     """The answer to an upload, and the recording as it was read."""
-    choice = asked.choice
+    choice, columns = asked.choice, asked.columns.split(",") if asked.columns else ()
     with services.database.read() as session:
         found: ModelVersion = registry.resolve(
             session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
         )
     bundle = services.load_bundle(found.bundle_digest)
     began_at = time.perf_counter()
-    with upload.recording(services.readers, rate_hz=asked.rate_hz, unit=asked.unit) as recording:
+    with upload.recording(services.readers, rate_hz=asked.rate_hz, unit=asked.unit, columns=columns) as recording:
         read_at = time.perf_counter()
         answer = classify(bundle, recording, top_k=asked.top_k)
         figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)

@@ -20,7 +20,7 @@
     if (!given) return;
     const asked = new FormData(form);
     const query = new URLSearchParams();
-    for (const name of ["version", "rate_hz", "unit"]) if (asked.get(name)) query.set(name, asked.get(name));
+    for (const name of ["version", "rate_hz", "unit", "columns"]) if (asked.get(name)) query.set(name, asked.get(name));
     const body = new FormData();
     body.append("file", given, given.name);
     busy.textContent = `Reading ${given.name} …`;
