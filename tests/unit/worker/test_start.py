@@ -23,4 +23,5 @@ def test_the_parts_of_a_start_add_up(caplog: pytest.LogCaptureFixture) -> None:
         "dataset", "clips", "networks",
     ]  # fmt: skip
     assert all(seconds >= 0 for seconds in parts)
+    assert figures["processor_s"] > 0
     assert sum(parts) == pytest.approx(figures["whole_s"], abs=0.001)
