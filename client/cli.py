@@ -27,6 +27,7 @@ from client.sweep_output import print_sweep
 from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
+from client.usage_command import usage
 from client.watch import watch as watch_jobs
 from client.webhook_commands import webhooks
 
@@ -330,7 +331,7 @@ def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
 # --- Sweeps -------------------------------------------------------------------------------------------------------
 
 app.command()(sweep)
-app.command()(sweeps)
+app.add_typer(sweeps, name="sweeps")
 
 
 # --- Results ------------------------------------------------------------------------------------------------------
@@ -377,6 +378,7 @@ app.add_typer(models, name="models")
 app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
 app.add_typer(keys, name="keys")
+app.command()(usage)
 
 
 app.command()(inspect)

@@ -120,6 +120,17 @@ class ObjectStore:
         """Whether the object is there."""
         return bool(self._fs.exists(self._key(digest)))
 
+    def size(self, digest: str) -> int:
+        """Bytes of an object. Raises ObjectMissing."""
+        try:
+            return int(self._fs.size(self._key(digest)))
+        except FileNotFoundError:
+            raise ObjectMissing(f"there is no object {digest}") from None
+
+    def tree_size(self, digest: str) -> int:
+        """Bytes of a tree's files, as `size_of` counts them. Raises ObjectMissing, ObjectDamaged."""
+        return sum(map(self.size, self.list_tree(digest).values()))
+
     def open(self, digest: str) -> IO[bytes]:
         """An object's bytes, to be read and closed; they are not checked. Raises ObjectMissing."""
         try:
@@ -289,6 +300,11 @@ class ObjectStore:
 
     def _path(self, digest: str) -> Path:
         return Path(self._key(digest))
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder: what its tree takes in a store, but for the list of them."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def digest_of(data: bytes) -> str:

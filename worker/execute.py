@@ -25,7 +25,7 @@ from store import runs, traces
 from store.engine import Database
 from store.errors import LostLease, ObjectDamaged, ObjectMissing, StoreError
 from store.lifecycle import FailureCause
-from store.objects import ObjectStore
+from store.objects import ObjectStore, size_of
 from store.runs import ClaimedRun, Finish
 from store.seedstats import Tested
 from store.traces import Tracer
@@ -173,9 +173,13 @@ class Execution:
         began_at, folder = time.monotonic(), self.folder / "checkpoint"
         # Of another run of the same spec and seed the bytes would be the same, and what this one deletes would be its.
         run.checkpoint(folder, owner=self.claimed.run_id)
-        digest = self.objects.put_tree(folder)
+        digest, size_bytes = self.objects.put_tree(folder), size_of(folder)
         shutil.rmtree(folder)
-        self._write(lambda session: runs.save_checkpoint(session, self.claimed.claim, digest=digest, epoch=epoch))
+        self._write(
+            lambda session: runs.save_checkpoint(
+                session, self.claimed.claim, digest=digest, size_bytes=size_bytes, epoch=epoch
+            )
+        )
         if self._saved is not None:
             # Large networks would fill the disk.
             self.objects.delete_tree(self._saved, keep=digest)
@@ -198,8 +202,9 @@ class Execution:
             report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
             predictions_digest=self.objects.put_file(predictions),
+            predictions_bytes=predictions.stat().st_size,
             bundle_digest=self.objects.put_tree(bundle) if exported else None,
-            bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()) if exported else None,
+            bundle_bytes=size_of(bundle) if exported else None,
             # Inner folds and runs with a shut test part only serve to choose; nobody classifies with their students.
             register=exported and "inner:" not in self.claimed.fold and self.claimed.spec.test == "report",
         )

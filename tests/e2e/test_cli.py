@@ -314,6 +314,17 @@ def test_keys_are_made_listed_and_revoked(pskd: Pskd) -> None:
     assert (refused.exit_code, "'fly' is not one of" in refused.stderr) == (2, True)
 
 
+def test_what_is_stored_is_told(pskd: Pskd, trained: str) -> None:
+    """What a real import and training have stored is counted as it is put, and shown as text and as JSON."""
+    found = json.loads(pskd("usage", "--json").stdout)
+    kinds = found["kinds"]
+    assert min(kinds[kind]["size_bytes"] for kind in ("datasets", "model_versions", "runs")) > 1000
+    assert (kinds["model_versions"]["count"], found["unmeasured"], found["limit_bytes"]) == (2, 0, None)
+    shown = pskd("usage").stdout
+    assert "model versions" in shown
+    assert "in all; no limit is set" in shown
+
+
 def test_things_are_deleted_by_command(pskd: Pskd, service: Client) -> None:
     """A dataset with a job is kept and says why with exit code 1; forced, both go and the counts are told."""
     dataset = service.wait_for_dataset(service.import_synthetic("passing", subjects=2, trials=2, classes=2).id)

@@ -46,7 +46,7 @@ def test_what_rows_name_stays_and_all_else_goes(database: Database, objects: Obj
         row = add_ready_dataset(session)
         row.tree_digest, row.upload_digest = dataset, upload
         submit(session)
-        runs.save_checkpoint(session, claim(session).claim, digest=kept, epoch=1)
+        runs.save_checkpoint(session, claim(session).claim, digest=kept, size_bytes=1, epoch=1)
     named = {kept, dataset, upload, *objects.list_tree(kept).values(), *objects.list_tree(dataset).values()}
     objects.get_tree(stray)
     told = collect(database, objects, grace_s=0.0, dry_run=True)
