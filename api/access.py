@@ -67,6 +67,9 @@ SCOPES: Mapping[str, Scope | None] = {
 PAGES: Mapping[str, Scope | None] = {
     "GET /": None,
     "GET /static/{name}": None,
+    "GET /sign-in": None,
+    "POST /sign-in": None,
+    "POST /sign-out": None,
     "GET /docs": None,
     "GET /docs/start.js": None,
     "GET /docs/swagger-ui-bundle.js": None,

@@ -17,7 +17,7 @@ from api.errors import HANDLED, answer
 from api.figures import Figures, SystemFigures
 from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Heads
-from api.pages import assets
+from api.pages import assets, sign_in
 from api.pages import board as board_pages
 from api.pages import catalogue as catalogue_pages
 from api.pages import classify as classify_pages
@@ -33,7 +33,7 @@ _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the 
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
     classify.router, keys.router, webhooks.router, system.router, docs.router,
-    assets.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
+    assets.router, sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
     catalogue_pages.router,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
+from api.browser import token_of
 from api.errors import HANDLED, UNAUTHENTICATED, request_id, told_of
 from api.pages.assets import address
 from api.routing import Route
@@ -41,23 +42,26 @@ class PageRoute(Route):
 
 def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> Response:
     """A page from a template."""
-    found = _environment().get_template(template).render(path=request.url.path, **shown)
-    return Response(found, status, {"Content-Security-Policy": _POLICY}, "text/html")
+    token = token_of(request)
+    found = _environment().get_template(template).render(path=request.url.path, token=token, **shown)
+    # A form's request names where it comes from, which it does not under the policy of the other answers.
+    return Response(found, status, {"Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin"}, "text/html")
 
 
 def _refused(request: Request, error: Exception) -> Response:
     kind, detail, headers = told_of(request.scope, error)
-    answer = page(
-        request,
-        "refused.html",
-        status=kind.status,
-        kind=kind,
-        detail=detail,
-        needs_key=kind is UNAUTHENTICATED,
-        request_id=request_id(request.scope),
-    )
+    if kind is UNAUTHENTICATED:
+        fault = detail if token_of(request) else None
+        answer = page(request, "sign_in.html", status=kind.status, then=_here(request), fault=fault)
+    else:
+        about = {"kind": kind, "detail": detail, "request_id": request_id(request.scope)}
+        answer = page(request, "refused.html", status=kind.status, **about)
     answer.headers.update(headers)
     return answer
+
+
+def _here(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
 @cache

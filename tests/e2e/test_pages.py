@@ -1,17 +1,29 @@
 """The web pages in a real browser, on a running stack: submit, watch, compare, classify; nothing breaks in between."""
 
 import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from client.api import Client
+from client.local import Addresses
+from store import keys
+from store.engine import Database
+from store.keys import Scope
+from tests.e2e.processes import eventually
+from tests.services import free_port
 from tests.small import SMALL_SPEC
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -78,6 +90,30 @@ def job_id(stack_url: str, dataset_id: str) -> str:
     with Client(stack_url) as client:
         job = client.submit({**SPEC, "seeds": [0, 1]})
         return client.wait(job.id).id
+
+
+@pytest.fixture
+def keyed(addresses: Addresses) -> Iterator[tuple[str, str]]:
+    """A second API on the same state that asks for keys: where it answers, and a key with every scope."""
+    port = free_port()
+    with Database(f"sqlite:///{addresses.home / 'pskd.db'}").write() as session:
+        secret = keys.create(session, name="browser", scopes=tuple(Scope)).secret
+    more = {"PSKD_HOME": str(addresses.home), "PSKD_PORT": str(port), "PSKD_REQUIRE_KEYS": "true"}
+    with subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=os.environ | more) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            assert eventually(lambda: answers(url), within_s=60)
+            yield url, secret
+        finally:
+            process.terminate()
+
+
+def answers(url: str) -> bool:
+    """Whether the service lives."""
+    try:
+        return httpx.get(f"{url}/livez").status_code == 204
+    except httpx.TransportError:
+        return False
 
 
 def recording(folder: Path) -> Path:
@@ -189,6 +225,31 @@ def test_a_theme_is_chosen_and_kept(page: Page) -> None:
     page.goto("/models")
     expect(page.locator("#theme-name")).to_have_text("dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark == "rgb(16, 21, 27)"
+
+
+def test_who_has_a_key_signs_in(browser: Browser, keyed: tuple[str, str], dataset_id: str) -> None:
+    """A wrong key is refused where it was typed; with a right one forms and buttons work, until signing out."""
+    assert dataset_id
+    url, secret = keyed
+    page = browser.new_context(base_url=url).new_page()
+    page.goto("/jobs/new?dataset=small")
+    page.get_by_label("Key").fill("pskd_nonsense")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").first).to_contain_text("no API key that holds")
+    page.get_by_label("Key").fill(secret)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/jobs/new?dataset=small")
+    expect(page.locator("#estimate")).to_contain_text("Optimisation steps")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/jobs/job_*")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled", timeout=60_000)
+    expect(page.locator("#log-lines")).to_contain_text("job: cancelled")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.goto("/jobs")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
 @pytest.mark.parametrize(("colours", "size"), [("light", None), ("dark", PHONE)], ids=["light", "dark, phone"])

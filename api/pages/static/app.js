@@ -66,11 +66,17 @@ function reason(status, text) {
   }
 }
 
+/** What proves that a request comes from a page of the service: of one that signed in, its token. */
+function proof() {
+  const token = document.querySelector('meta[name="csrf"]')?.content;
+  return token ? { "X-CSRF-Token": token } : {};
+}
+
 /** A request to the service; answers what came, and throws an Error with the problem in it. */
 async function ask(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers: { ...options.headers, ...proof() } });
   } catch {
     throw new Error(reason(0, ""));
   }
@@ -89,6 +95,7 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("DOMContentLoaded", () => localise(document));
 document.addEventListener("htmx:afterSwap", () => localise(document));
+document.addEventListener("htmx:configRequest", (event) => Object.assign(event.detail.headers, proof()));
 document.addEventListener("htmx:responseError", (event) => tell(reason(event.detail.xhr.status, event.detail.xhr.responseText)));
 // A page that asks again and again says so once, in its state, not with a message every two seconds.
 document.addEventListener("htmx:sendError", (event) => {

@@ -32,7 +32,7 @@
     sent.hidden = false;
     button.disabled = true;
     request.open("POST", "/v1/datasets");
-    request.setRequestHeader("Idempotency-Key", newKey());
+    for (const [name, value] of Object.entries({ "Idempotency-Key": newKey(), ...proof() })) request.setRequestHeader(name, value);
     request.send(body);
   }
 

@@ -136,28 +136,55 @@
     if (finished) setTimeout(() => htmx.trigger(document.body, "finished"), 500);
   }
 
+  const lines = document.getElementById("log-lines");
   let source;
+  let noted = 0;
 
-  /** Listens while the job goes on, and again when it was resumed or tried again. */
+  /** Whether the page shows a state that may change; the events of a job that had ended tell nothing new. */
+  function goesOn() {
+    return document.getElementById("status").dataset.ended === "0";
+  }
+
+
+  /** Tells what happened, in one line; events that come again after a break are known by their numbers. */
+  function note({ seq, at, data }, text) {
+    if (seq <= noted) return;
+    noted = seq;
+    const line = make("li", { className: text.startsWith("warning") ? "warn" : "" });
+    line.append(make("time", { dateTime: at, textContent: new Date(at).toLocaleTimeString(), title: at }), text + (data.detail && !text.startsWith("warning") ? ` (${data.cause}: ${data.detail})` : ""));
+    lines.append(line);
+    lines.parentElement.scrollTop = lines.parentElement.scrollHeight;
+  }
+
+  /** Listens from the job's first event to its last, and again when it was resumed or tried again. */
   function listen() {
-    if (document.getElementById("status").dataset.ended === "1" || (source && source.readyState !== EventSource.CLOSED)) return;
+    if (source && (!goesOn() || source.readyState !== EventSource.CLOSED)) return;
     source = new EventSource(`${path}/events`);
-    source.onopen = () => { said.textContent = "live"; };
+    source.onopen = () => { said.textContent = goesOn() ? "live" : ""; };
     // Closed for good is an answer of 204, by which the service says that the job has ended.
-    source.onerror = () => { said.textContent = source.readyState === EventSource.CLOSED ? "" : "the connection is lost; trying again"; };
+    source.onerror = () => { said.textContent = source.readyState === EventSource.CLOSED || !goesOn() ? "" : "the connection is lost; trying again"; };
     source.addEventListener("run.epoch", (event) => {
       const { data } = JSON.parse(event.data);
       const run = addRun(data.run_id, data.seed, data.fold);
       for (const [name, value] of Object.entries(data.metrics)) add(run, name, data.epoch, value);
       redraw();
-      refresh(false);
+      if (goesOn()) refresh(false);
     });
     source.addEventListener("run.state", (event) => {
-      const { data } = JSON.parse(event.data);
-      addRun(data.run_id, data.seed, data.fold);
-      refresh(data.state === "succeeded");
+      const found = JSON.parse(event.data);
+      const run = addRun(found.data.run_id, found.data.seed, found.data.fold);
+      note(found, `${nameOf(run)}: ${found.data.state}`);
+      if (goesOn()) refresh(found.data.state === "succeeded");
     });
-    source.addEventListener("job.state", () => refresh(false));
+    source.addEventListener("job.state", (event) => {
+      const found = JSON.parse(event.data);
+      note(found, `job: ${found.data.state}`);
+      if (goesOn()) refresh(found.data.state === "succeeded");
+    });
+    source.addEventListener("warning", (event) => {
+      const found = JSON.parse(event.data);
+      note(found, `warning, seed ${found.data.seed}: ${found.data.detail}`);
+    });
   }
 
   document.addEventListener("DOMContentLoaded", async () => {

@@ -13,6 +13,7 @@ from store.settings import Settings
 from tests.integration.api.conftest import HERE, ON_BOTH
 from tests.integration.api.stored import SPEC, Stored
 from tests.integration.api.test_access import Keys, bearing
+from tests.integration.api.test_conventions import problem
 
 GUARDED = {operation: scope for operation, scope in PAGES.items() if scope is not None}
 
@@ -119,7 +120,7 @@ class TestWithKeys:
 
     @ON_BOTH
     def test_a_page_is_for_those_who_may_see_it(self, settings: Settings, stored: Stored) -> None:
-        """Of all pages × scopes exactly those open whose scope it is; without a key a page says that one is needed."""
+        """Of all pages × scopes exactly those open whose scope it is; without a key a page asks for one."""
         made = Keys(stored)
         with TestClient(create_app(settings), base_url=HERE) as service:
             for operation, needed in GUARDED.items():
@@ -128,7 +129,62 @@ class TestWithKeys:
                 answer = service.request(method, address)
                 assert answer.status_code == 401, operation
                 if method == "GET":
-                    assert "bears an API key" in answer.text
+                    assert 'name="key"' in answer.text
                 for scope in Scope:
                     status = service.request(method, address, headers=bearing(made.make(scope))).status_code
                     assert (status not in {401, 403}) is (scope is needed), (operation, scope)
+
+    @ON_BOTH
+    def test_a_browser_signs_in_and_out(self, settings: Settings, stored: Stored) -> None:
+        """A key that holds becomes a cookie that no script sees, which opens pages and their events until sign-out."""
+        made = Keys(stored)
+        with TestClient(create_app(settings), base_url=HERE) as service:
+            answer = service.post("/sign-in", data={"key": made.all, "then": "/models"}, follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/models")
+            cookie = answer.headers["set-cookie"]
+            assert {"HttpOnly", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
+            assert "Secure" not in cookie
+            stored.dataset()
+            job = stored.finished_job()
+            assert "Sign out" in service.get(f"/jobs/{job}").text
+            events = service.get(f"/v1/jobs/{job}/events", headers={"Accept": "text/event-stream"})
+            assert events.status_code == 200
+            assert service.post("/sign-out").url.path == "/sign-in"
+            assert service.get(f"/jobs/{job}").status_code == 401
+
+    def test_a_cookie_alone_changes_nothing(self, settings: Settings, stored: Stored) -> None:
+        """What another page could have sent lacks our page's token and is refused; with it the contract holds."""
+        made, dataset = Keys(stored), {"name": "d", "source": {"kind": "synthetic"}}
+        with TestClient(create_app(settings), base_url=HERE) as service:
+            service.post("/sign-in", data={"key": made.all})
+            for token in (b"", b"0" * 64, "\u00e9".encode()):
+                answer = service.post("/v1/datasets", json=dataset, headers={b"X-CSRF-Token": token})
+                problem(answer, 403, "forbidden")
+            found = re.search(r'name="csrf" content="(\w{64})"', service.get("/datasets").text)
+            assert found is not None
+            assert service.post("/v1/datasets", json=dataset, headers={"X-CSRF-Token": found[1]}).status_code == 202
+            other = service.post("/v1/keys", json={}, headers=bearing(made.make(Scope.READ)))
+            assert "scope" in problem(other, 403, "out-of-scope")["detail"]
+
+    def test_no_other_key_signs_in(self, settings: Settings, stored: Stored) -> None:
+        """One that is none, never issued, revoked or expired gives no cookie, and nothing leads to another service."""
+        made = Keys(stored)
+        bad = ("", "x", "pskd_0000000000_" + "x" * 43, made.revoked(), made.make(*Scope, expires_in_s=-1))
+        with TestClient(create_app(settings), base_url=HERE) as service:
+            for key in bad:
+                answer = service.post("/sign-in", data={"key": key})
+                assert answer.status_code == 401, key
+                assert "set-cookie" not in answer.headers
+                assert "no API key that holds" in answer.text
+            for then in ("//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nSet-Cookie: b=c"):
+                sent = {"key": made.all, "then": then}
+                answer = service.post("/sign-in", data=sent, follow_redirects=False)
+                assert answer.headers["location"] == "/jobs", then
+
+    def test_a_revoked_key_s_cookie_opens_nothing(self, settings: Settings, stored: Stored) -> None:
+        """The page says why, and asks for another key."""
+        made = Keys(stored)
+        with TestClient(create_app(settings), base_url=HERE, cookies={"pskd_key": made.revoked()}) as service:
+            answer = service.get("/jobs")
+            assert answer.status_code == 401
+            assert "this API key has been revoked" in answer.text
