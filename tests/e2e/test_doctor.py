@@ -107,3 +107,12 @@ def test_a_setting_that_is_wrong_is_named(home: Path) -> None:
     (found,) = failed(doctor("--home", str(home), "--json", PSKD_READERS="s3cret"))
     assert (found["check"], found["where"]) == ("settings", "PSKD_READERS")
     assert "s3cret" not in json.dumps(found)
+
+
+def test_packages_that_are_missing_are_told(home: Path, tmp_path: Path) -> None:
+    """Where the server's packages cannot be loaded, the rest is examined and this is named with what to install."""
+    broken = "raise ModuleNotFoundError(\"No module named 'alembic'\", name='alembic')"
+    (tmp_path / "alembic.py").write_text(broken)
+    (found,) = failed(doctor("--home", str(home), "--json", PYTHONPATH=str(tmp_path)))
+    assert (found["check"], "alembic" in found["detail"]) == ("packages", True)
+    assert "pskd[embedded]" in found["remedy"]
