@@ -77,6 +77,13 @@ def test_a_taken_port_is_named_with_who_holds_it(home: Path) -> None:
     assert "--port 0" in found["remedy"]
 
 
+def test_an_address_of_another_machine_is_named(home: Path) -> None:
+    """Where nobody listens and nobody can, the address is what is wrong."""
+    (found,) = failed(doctor("--home", str(home), "--json", PSKD_HOST="192.0.2.1"))
+    assert found["where"].startswith("192.0.2.1:")
+    assert "PSKD_HOST" in found["remedy"]
+
+
 def test_a_killed_stack_is_told_from_one_that_runs(home: Path) -> None:
     """What it has left is named with the process that was killed, and is no failure, since the next start mends it."""
     killed = subprocess.Popen([sys.executable, "-c", KILLED, str(home)])
