@@ -104,9 +104,11 @@ def test_a_cluster_is_found_by_its_environment(postgresql_url: str, tmp_path: Pa
         PSKD_BROKER_URL=f"redis://:not-to-be-told@127.0.0.1:{away}/0",
         PSKD_MLFLOW_URL=f"http://pskd:not-to-be-told@127.0.0.1:{away}",
         PSKD_OBJECT_STORE_URL=str(tmp_path),
+        PSKD_SCRATCH_DIR=str(tmp_path / "scratch"),
     )
     assert [check["check"] for check in failed(examined)] == ["broker", "MLflow"]
     assert "not-to-be-told" not in examined.stdout + examined.stderr
+    assert "home, cache, objects, scratch" in examined.stdout  # one disk here
 
 
 def test_a_setting_that_is_wrong_is_named(home: Path) -> None:
