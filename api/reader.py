@@ -1,8 +1,9 @@
 """A process that reads recordings for the API: `python -m api.reader SOCKET PARENT MEMORY_BYTES`, started by its pool.
 
 What an upload makes of a parser happens here: with little memory, a limited time, no file that it could write, none of
-the service's settings, and an end as soon as the service has gone. Both directions carry a length, JSON, and raw bytes:
-nothing that is said here is unpickled there.
+the service's settings, and an end as soon as the service has gone. It is handed each file open for
+reading, since some parsers want a file. Both directions carry a length and JSON, the answer raw samples too: nothing
+that is said here is unpickled there.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ import socket
 import struct
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,9 +41,9 @@ def main(arguments: list[str]) -> None:
         pool.sendall(READY)
         while (asked := receive(pool)) is not None:
             _limit_time(asked["timeout_s"])
-            data = receive_bytes(pool, asked["bytes"])
-            said, values = _read(data, asked)
-            del data
+            _, (source, *_), _, _ = socket.recv_fds(pool, 1, 1)
+            said, values = _read(source, asked)
+            os.close(source)
             send(pool, said)
             pool.sendall(values)
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -110,11 +112,11 @@ def _limit_time(timeout_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most_s, resource.RLIM_INFINITY))
 
 
-def _read(data: bytearray, asked: dict[str, Any]) -> tuple[dict[str, Any], memoryview]:
+def _read(source: int, asked: dict[str, Any]) -> tuple[dict[str, Any], memoryview]:
     """What to say, and the samples."""
-    options = {name: asked[name] for name in ("filename", "rate_hz", "unit")}
+    options = {name: asked[name] for name in ("filename", "rate_hz", "unit", "columns")}
     try:
-        recording = read_recording(bytes(data), **options)
+        recording = read_recording(Path(f"/dev/fd/{source}"), **options)
     except DataError as refused:
         return {"refused": str(refused), **problem_fields(refused)}, memoryview(b"")
     except MemoryError:

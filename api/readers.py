@@ -8,7 +8,7 @@ import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,6 +35,8 @@ _WAIT_S = 10.0
 _WAITING_PER_READER = 4
 # Of the service's environment, which holds passwords, a reader is told nothing.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+# Arrow's own allocator reserves a GiB of addresses, which count.
+_ENVIRONMENT |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _BY_TIME = {None, -signal.SIGALRM, -signal.SIGXCPU}  # exit codes; none: it goes on
 _ENDS_S = 1.0  # from the end of a reader's connection to that of its process
 
@@ -162,9 +164,15 @@ class _Reader:
         return self._sound and self._uses < _USES
 
     def read(
-        self, source: IO[bytes], *, size: int, filename: str | None, rate_hz: float | None, unit: Unit | None
+        self,
+        source: IO[bytes],
+        *,
+        filename: str | None,
+        rate_hz: float | None,
+        unit: Unit | None,
+        columns: Sequence[str] = (),
     ) -> SensorRecording:
-        """As `read_recording`, from a file of that size.
+        """As `read_recording`, from a file of this system.
 
         Raises:
             DataError: also if reading it takes more than the limits allow.
@@ -173,16 +181,24 @@ class _Reader:
         self._uses += 1
         self._sound = False  # until it has answered
         deadline = time.monotonic() + self._limits.timeout_s + _LATE_S
-        options = {"filename": filename, "rate_hz": rate_hz, "unit": unit}
+        options = {"filename": filename, "rate_hz": rate_hz, "unit": unit, "columns": columns}
         try:
             self._connection.settimeout(self._limits.timeout_s + _LATE_S)
-            send(self._connection, {"bytes": size, "timeout_s": self._limits.timeout_s, **options})
-            self._connection.sendfile(source)
+            send(self._connection, {"timeout_s": self._limits.timeout_s, **options})
+            self._hand_over(source)
             said, values = self._receive(deadline)
         except (OSError, EOFError, ValueError) as silent:
             raise self._ended(filename) from silent
         self._sound = "failed" not in said
         return self._recording(said, values, filename)
+
+    def _hand_over(self, source: IO[bytes]) -> None:
+        source.flush()
+        descriptor = os.open(f"/dev/fd/{source.fileno()}", os.O_RDONLY)
+        try:
+            socket.send_fds(self._connection, [b"!"], [descriptor])
+        finally:
+            os.close(descriptor)
 
     def end(self) -> None:
         """Kill it, if it lives."""

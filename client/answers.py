@@ -143,6 +143,9 @@ class JobSummary(Answer):
     finished_at: datetime | None
     progress: Progress | None
     eta_s: float | None
+    checkpoints_removed_at: datetime | None = None
+    curves_removed_at: datetime | None = None
+    events_removed_at: datetime | None = None
 
 
 class Job(JobSummary):
@@ -412,6 +415,7 @@ class Served(Answer):
 class Understood(Answer):
     """How a recording was read."""
 
+    format: str = "unknown"  # an older service does not say
     samples: int
     duration_s: float
     rate_hz: float

@@ -1,9 +1,9 @@
 """`pskd backup` and `pskd restore`: a whole home in one file, and back."""
 
-import os
 import subprocess  # nosec B404 # our own programs, through no shell
 import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,8 @@ import typer
 
 from client import output
 from client.errors import NotInstalled
-from client.home import HomeInUse, default_home, owned
+from client.home import HomeInUse, default_home, inherited, owned
+from client.parts import CODE
 
 Home = Annotated[Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")]
 
@@ -48,15 +49,12 @@ def _resolved(home: Path | None) -> Path:
 
 def _run(module: str, file: Path, *, home: Path, lock: int | None = None) -> None:
     """In a process of its own, which holds the lock for as long as it lives; what it says is for the user."""
-    try:
-        from client.local import CODE, NOT_INHERITED  # noqa: PLC0415  # needs what a client alone has not
-    except ModuleNotFoundError as missing:
-        raise NotInstalled(missing.name, what="the parts of the stack", extra="embedded") from missing
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    if find_spec("sqlalchemy") is None:  # a client of a service elsewhere is installed without it
+        raise NotInstalled("sqlalchemy", what="the parts of the stack", extra="embedded")
     child = subprocess.Popen(
         (sys.executable, "-m", module, str(file.expanduser().absolute()), "--mlflow", str(home / "mlflow")),
         cwd=CODE,
-        env={**inherited, "PSKD_HOME": str(home)},
+        env=inherited(home),
         pass_fds=() if lock is None else (lock,),
     )
     code = None

@@ -12,12 +12,15 @@ from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
 from client.backup_commands import backup, restore
 from client.comparison import print_comparison
+from client.doctor_command import doctor
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
+from client.inspect_command import inspect
 from client.job_commands import JobId, jobs
 from client.key_commands import keys
 from client.model_commands import models, promote
-from client.options import AsJson, Force, Target, service_of
+from client.options import AsJson, Columns, Force, Target, service_of
+from client.ports import MLFLOW_PORT, PORT
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
@@ -25,6 +28,7 @@ from client.sweep_output import print_sweep
 from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
+from client.usage_command import usage
 from client.watch import watch as watch_jobs
 from client.webhook_commands import webhooks
 
@@ -81,10 +85,10 @@ def up(
         Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")
     ] = None,
     host: Annotated[str, typer.Option(envvar="PSKD_HOST", help="Address the service listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = 8750,
+    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = PORT,
     mlflow_port: Annotated[
         int, typer.Option(envvar="PSKD_MLFLOW_PORT", min=0, max=65535, help="Another free port if it is taken.")
-    ] = 8751,
+    ] = MLFLOW_PORT,
     runs_at_once: Annotated[
         int | None, typer.Option(min=1, envvar="PSKD_RUNS_AT_ONCE", help="Default: processor cores.")
     ] = None,
@@ -107,6 +111,7 @@ def up(
 
 app.command()(backup)
 app.command()(restore)
+app.command()(doctor)
 
 
 # --- Datasets -----------------------------------------------------------------------------------------------------
@@ -329,7 +334,7 @@ def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
 # --- Sweeps -------------------------------------------------------------------------------------------------------
 
 app.command()(sweep)
-app.command()(sweeps)
+app.add_typer(sweeps, name="sweeps")
 
 
 # --- Results ------------------------------------------------------------------------------------------------------
@@ -376,19 +381,25 @@ app.add_typer(models, name="models")
 app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
 app.add_typer(keys, name="keys")
+app.command()(usage)
+
+
+app.command()(inspect)
 
 
 @app.command()
 def classify(
     ctx: typer.Context,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="CSV, .mat, .npy or .npz.")
+        list[Path],
+        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Table, array, or a logger's file."),
     ],
     model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
     alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
     rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
-    unit: Annotated[str | None, typer.Option(help="g or m/s^2, if the file does not say.")] = None,
+    unit: Annotated[str | None, typer.Option(help="g, m/s^2, mg or g/64, if the file does not say.")] = None,
+    columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:
     """Label recordings of an accelerometer; with --json one object a line."""
@@ -396,7 +407,9 @@ def classify(
         name = model or _only_model(service)
 
         def ask(file: Path) -> Classification:
-            return service.classify(name, file, version=version, alias=alias, rate_hz=rate_hz, unit=unit)
+            return service.classify(
+                name, file, version=version, alias=alias, rate_hz=rate_hz, unit=unit, columns=columns
+            )
 
         failures = [file for file in files if not _classified(ask, file, as_json=as_json)]
     if failures:

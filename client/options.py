@@ -8,6 +8,9 @@ import typer
 from client.api import Client
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="X,Y,Z", help="Names or numbers (from 1) of x, y and z, or of the time and these.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Remove along what refers to it.")]
 
 

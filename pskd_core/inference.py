@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from pskd_core.bundle import MODEL_FILE, BundleInfo, Figures
 from pskd_core.data.preprocess import ClipRule, clip_windows, stretch_windows
 from pskd_core.data.recordings import SensorRecording
+from pskd_core.data.understood import Understood, understood
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen
 from pskd_core.shapes import FloatArray
@@ -49,21 +50,6 @@ class ModelSummary(Frozen):
     seed: int
     fold: str
     test: Figures | None
-
-
-class Understood(Frozen):
-    """How the recording was read; unit and columns are the file's, gaps are (start, end) in seconds."""
-
-    samples: int
-    duration_s: float
-    rate_hz: float
-    rate_found: Literal["timestamps", "stated", "assumed"]
-    unit: str
-    columns: tuple[str, ...]
-    time_column: str | None
-    gravity: bool | None
-    gaps: tuple[tuple[float, float], ...]
-    repairs: tuple[str, ...]
 
 
 class Classification(Frozen):
@@ -142,7 +128,7 @@ def classify(bundle: Bundle, recording: SensorRecording, *, top_k: int = 5) -> C
         windows=tuple(_window(each, time) for each, time in zip(tops, times, strict=True)),
         segments=tuple(_segments(tops, bounds)),
         model=bundle.summary,
-        input=_understood(recording),
+        input=understood(recording),
         warnings=(*recording.warnings, *_doubts(bundle.info, recording, ranges)),
     )
 
@@ -202,21 +188,6 @@ def _segments(tops: list[dict[str, float]], bounds: list[float]) -> Iterator[Seg
         start_s, end_s = bounds[rows[0]], bounds[rows[-1] + 1]
         weighted = sum((bounds[row + 1] - bounds[row]) * tops[row][label] for row in rows)
         yield Segment(start_s=start_s, end_s=end_s, label=label, probability=weighted / (end_s - start_s))
-
-
-def _understood(recording: SensorRecording) -> Understood:
-    return Understood(
-        samples=len(recording.values_g),
-        duration_s=recording.duration_s,
-        rate_hz=recording.rate_hz,
-        rate_found=recording.rate_found,
-        unit=recording.unit,
-        columns=recording.columns,
-        time_column=recording.time_column,
-        gravity=recording.gravity,
-        gaps=recording.gaps,
-        repairs=recording.repairs,
-    )
 
 
 def _doubts(info: BundleInfo, recording: SensorRecording, ranges: list[tuple[int, int]]) -> Iterator[str]:

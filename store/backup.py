@@ -42,7 +42,7 @@ from store.collect import FILES, TREES, uncollected
 from store.engine import make_engine
 from store.errors import ObjectDamaged, ObjectMissing
 from store.lifecycle import RunEvent, RunState, run_states_before
-from store.migrate import known_revisions
+from store.migrate import revisions
 from store.models import Run
 from store.objects import ObjectStore, held
 from store.settings import Settings
@@ -72,6 +72,7 @@ class Made:
 class _Checkpoint(NamedTuple):
     digest: str
     epoch: int
+    size_bytes: int
 
 
 def backup(settings: Settings, target: Path, *, mlflow: Path | None = None) -> Made:
@@ -152,12 +153,12 @@ class _Copying:
             if found is None or found[0] is None or found[0] == tried:
                 return
             tried = found[0]
-            if self._copy_tree(tried):
-                self._copied[run_id] = _Checkpoint(tried, present(found[1]))
+            if (size_bytes := self._copy_tree(tried)) is not None:
+                self._copied[run_id] = _Checkpoint(tried, present(found[1]), size_bytes)
                 return
 
-    def _copy_tree(self, tree: str) -> bool:
-        """Whether the tree was there, whole, until it was copied."""
+    def _copy_tree(self, tree: str) -> int | None:
+        """The size of the tree's files in bytes; none if it was not there, whole, until it was copied."""
         own = self._folder / tree
         try:
             listed, files = self._objects.get_bytes(tree), self._objects.list_tree(tree)
@@ -167,10 +168,10 @@ class _Copying:
                     self._add(digest, source)
             self._add(tree, io.BytesIO(listed))
         except (ObjectMissing, ObjectDamaged, FileNotFoundError):
-            return False
+            return None
         finally:
             shutil.rmtree(own, ignore_errors=True)
-        return True
+        return sum(self._writer.members[object_name(digest)].size_bytes for digest in files.values())
 
     def _dump(self, connection: Connection, name: str) -> Table:
         columns, count = columns_of(connection, name), 0
@@ -187,16 +188,18 @@ class _Copying:
 
     def _resumable(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """A run that names a checkpoint that is in the archive, or else none: it then begins afresh."""
-        if row["checkpoint_digest"] is None:
+        named: str | None = row["checkpoint_digest"]
+        if named is None:
             return row
-        named = _Checkpoint(row["checkpoint_digest"], row["checkpoint_epoch"])
         if row["state"] in _MOVING:
             copied = self._copied.get(row["id"])
-            if copied is None or copied.epoch > named.epoch:
-                return {**row, "checkpoint_digest": None, "checkpoint_epoch": None}
-            named = copied
-        self._passing.add(named.digest)
-        return {**row, "checkpoint_digest": named.digest, "checkpoint_epoch": named.epoch}
+            if copied is None or copied.epoch > row["checkpoint_epoch"]:
+                return {**row, "checkpoint_digest": None, "checkpoint_epoch": None, "checkpoint_bytes": None}
+            named = copied.digest
+            row = {**row, "checkpoint_digest": named, "checkpoint_epoch": copied.epoch}
+            row["checkpoint_bytes"] = copied.size_bytes
+        self._passing.add(named)
+        return row
 
     def _copy_object(self, digest: str) -> None:
         try:
@@ -242,7 +245,7 @@ def _revision(connection: Connection) -> str:
     if not inspect(connection).has_table("alembic_version"):
         raise ArchiveError("the database has no tables of this service, so there is nothing to back up")
     found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if found not in known_revisions():
+    if found not in revisions():
         raise ArchiveError(f"the database has schema {found}, of a newer version: make the backup with that version")
     return str(found)
 

@@ -42,20 +42,15 @@ def transaction(url: str) -> Iterator[Connection]:
 
 def bring(connection: Connection, revision: str = "head") -> None:
     """Runs the migrations that are missing, in the connection's transaction."""
-    config = _config()
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
 
 
-def known_revisions() -> set[str]:
-    """The revisions that this version can upgrade from, and the one that it is at."""
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config
+def revisions() -> list[str]:
+    """All that this version knows, the newest first."""
+    return [each.revision for each in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()]
 
 
 def _wait_for_others(connection: Connection) -> None:

@@ -31,7 +31,7 @@ from store.archive import (
 )
 from store.base import Base, db_now, present
 from store.lifecycle import DatasetState, RunState
-from store.migrate import bring, known_revisions, transaction
+from store.migrate import bring, revisions, transaction
 from store.models import Dataset, Run
 from store.objects import ObjectStore
 from store.settings import Settings
@@ -64,7 +64,7 @@ def restore(settings: Settings, source: Path, *, mlflow: Path | None = None) -> 
     objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
     with opened(source) as archive, scratch(settings) as folder:
         manifest = archive.manifest
-        if manifest.revision not in known_revisions():
+        if manifest.revision not in revisions():
             raise ArchiveError(
                 f"{source} was made by version {manifest.product} and has schema {manifest.revision}, which this "
                 "version does not know; restore it with that version or a newer one"

@@ -4,15 +4,16 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pskd_core.data.headers import Chosen, in_seconds, stated_columns
 from pskd_core.data.mat import read_mat
 from pskd_core.data.problems import finite_float32, listed
-from pskd_core.data.series import Series
+from pskd_core.data.series import Format, Series
 from pskd_core.data.source import UNREADABLE, read_member
 from pskd_core.errors import DataError
 
@@ -20,6 +21,7 @@ _MOST_BYTES = 1 << 29  # 24 hours at 100 Hz are 200 MiB
 _MOST_VALUES = 30_000_000  # of which 24 hours at 100 Hz are 26 million; whole bytes would grow eightfold as float64
 _NAMES = ("d_iner", "accelerometer", "acc")
 _UTD_RATE_HZ = 50.0
+_WIDEST = 1000  # columns of an array of which the caller names three
 
 # https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3
 _NPY_HEAD = re.compile(rb"\x93NUMPY(?:\x01.(..)|[\x02\x03].(....))", re.DOTALL)
@@ -31,14 +33,14 @@ _NPY_SHAPE = re.compile(
 AnyArray = npt.NDArray[Any]
 
 
-def read_npy(data: bytes, *, file: str | None) -> Series:
-    """One array of samples."""
-    return _series({"the array": parse_npy(data, file)}, file)
+def read_npy(data: bytes, *, file: str | None, stated: Sequence[str]) -> Series:
+    """One array of samples; `stated` columns are numbers, from 1."""
+    return _series({"the array": parse_npy(data, file)}, "npy", stated, file)
 
 
-def read_npz(data: bytes, *, file: str | None) -> Series:
+def read_npz(data: bytes, *, file: str | None, stated: Sequence[str]) -> Series:
     """The array `accelerometer` or `acc`, or the only one of fitting shape."""
-    return _series(parse_npz(data, file), file)
+    return _series(parse_npz(data, file), "npz", stated, file)
 
 
 def parse_npz(data: bytes, file: str | None) -> dict[str, AnyArray]:
@@ -47,7 +49,7 @@ def parse_npz(data: bytes, file: str | None) -> dict[str, AnyArray]:
     left = _MOST_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in filter(_is_array, archive.infolist()):
+            for member in filter(is_array, archive.infolist()):
                 content = read_member(archive, member, left)
                 left -= len(content)
                 if left < 0:
@@ -58,12 +60,13 @@ def parse_npz(data: bytes, file: str | None) -> dict[str, AnyArray]:
     return arrays
 
 
-def read_mat_recording(data: bytes, *, file: str | None) -> Series:
+def read_mat_recording(data: bytes, *, file: str | None, stated: Sequence[str]) -> Series:
     """UTD-MHAD's `d_iner`, or the only array of fitting shape."""
-    return _series(read_mat(data, file=file or "the .mat file", most_bytes=_MOST_BYTES), file)
+    return _series(read_mat(data, file=file or "the .mat file", most_bytes=_MOST_BYTES), "mat", stated, file)
 
 
-def _is_array(member: zipfile.ZipInfo) -> bool:
+def is_array(member: zipfile.ZipInfo) -> bool:
+    """Whether a zip's member is one of the arrays of an `.npz`."""
     return member.filename.endswith(".npy")
 
 
@@ -83,30 +86,42 @@ def parse_npy(data: bytes, file: str | None) -> AnyArray:
         raise DataError(f"a damaged .npy file ({broken})", file=file) from broken
 
 
-def _series(arrays: Mapping[str, AnyArray], file: str | None) -> Series:
-    name = _chosen(arrays, file)
-    taken = arrays[name][:, :3]
-    if taken.size > _MOST_VALUES:
+def _series(arrays: Mapping[str, AnyArray], kind: Format, stated: Sequence[str], file: str | None) -> Series:
+    name = _chosen(arrays, file, any_width=bool(stated))
+    array = arrays[name]
+    chosen = stated_columns((), array.shape[1], stated, file) if stated else Chosen((0, 1, 2))
+    if array.shape[0] * 3 > _MOST_VALUES:
         detail = (
-            f"{len(taken)} samples are more than the {_MOST_VALUES // 3} that are read at once; cut the recording up"
+            f"{len(array)} samples are more than the {_MOST_VALUES // 3} that are read at once; cut the recording up"
         )
         raise DataError(detail, file=file)
-    axes = finite_float32(taken, tuple("123"), file=file).astype(np.float64)
-    columns = tuple(f"{name} column {number}" for number in (1, 2, 3))
+    numbers = tuple(f"{place + 1}" for place in chosen.axes)
+    axes = finite_float32(array[:, chosen.axes], numbers, file=file).astype(np.float64)
+    columns = tuple(f"{name} column {number}" for number in numbers)
+    time_s = None
+    if chosen.time is not None:
+        times = array[:, chosen.time].astype(np.float64)
+        if not (finite := np.isfinite(times)).all():
+            row = int(finite.argmin()) + 1
+            raise DataError("a time is not a finite number", file=file, row=row, column=f"{chosen.time + 1}")
+        time_s = in_seconds(times, "")
     if name == "d_iner":
-        return Series(axes, columns, unit="g", rate_hz=_UTD_RATE_HZ)
-    six = ("six columns: the first three were taken as the accelerometer",) if arrays[name].shape[1] == 6 else ()
-    return Series(axes, columns, warnings=six)
+        return Series(axes, columns, kind, unit="g", rate_hz=_UTD_RATE_HZ, time_s=time_s)
+    guessed = array.shape[1] == 6 and not stated
+    six = ("six columns: the first three were taken as the accelerometer",) if guessed else ()
+    time_column = None if chosen.time is None else f"{name} column {chosen.time + 1}"
+    return Series(axes, columns, kind, time_s=time_s, time_column=time_column, warnings=six)
 
 
-def _chosen(arrays: Mapping[str, AnyArray], file: str | None) -> str:
-    fitting = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[1] in (3, 6)]
+def _chosen(arrays: Mapping[str, AnyArray], file: str | None, *, any_width: bool) -> str:
+    widths = range(3, _WIDEST) if any_width else (3, 6)
+    fitting = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[1] in widths]
     if known := [name for name in _NAMES if name in fitting]:
         return known[0]
     if len(fitting) == 1:
         return fitting[0]
     held = listed([f"{name} {array.shape}" for name, array in arrays.items()]) or "nothing numeric"
-    remedy = "store one array of shape (samples, 3), or call it `accelerometer`"
+    remedy = "store one array of shape (samples, 3), or call it `accelerometer`; for others state the columns"
     raise DataError(
         f"{len(fitting)} arrays of shape (samples, 3) or (samples, 6); it holds {held}; {remedy}", file=file
     )

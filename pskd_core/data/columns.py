@@ -178,19 +178,11 @@ def _from_npz(data: bytes, columns: Sequence[str], file: str, time: str | None, 
 
 
 def _from_parquet(data: bytes, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit) -> Table:
-    try:
-        from pyarrow import ArrowException, BufferReader, parquet  # noqa: PLC0415 (an optional dependency)
-    except ImportError as missing:
-        detail = "Parquet needs pyarrow: `pip install 'pskd[parquet]'`, or store CSV, .npy or .npz"
-        raise DataError(detail, file=file) from missing
-    try:
-        held = parquet.ParquetFile(BufferReader(data))
-        header = held.schema_arrow.names
-        wanted = [time, *columns] if time is not None else list(columns)
-        names = [header[place] for place in _places(header, wanted, file)]
-        table = held.read(columns=names)
-    except (ArrowException, OSError) as broken:
-        raise DataError(f"a damaged Parquet file ({broken})", file=file) from broken
+    held = open_parquet(data, file)
+    header = held.schema_arrow.names
+    wanted = [time, *columns] if time is not None else list(columns)
+    names = [header[place] for place in _places(header, wanted, file)]
+    table = read_parquet_columns(held, names, file)
     if not table.num_rows:
         raise DataError("it holds no row", file=file)
     arrays = [
@@ -203,6 +195,37 @@ def _from_parquet(data: bytes, columns: Sequence[str], file: str, time: str | No
         own: TimeUnit = "s" if str(table.column(names[0]).type).startswith("timestamp") else time_unit
         time_s = _seconds(arrays[0], own, time, file, 1)
     return Table(values, time_s, 1)
+
+
+def open_parquet(data: bytes, file: str | None) -> Any:
+    """A `pyarrow.parquet.ParquetFile`.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file is damaged.
+    """
+    try:
+        from pyarrow import ArrowException, BufferReader, parquet  # noqa: PLC0415 (an optional dependency)
+    except ImportError as missing:
+        detail = "Parquet needs pyarrow: `pip install 'pskd[parquet]'`, or store CSV, .npy or .npz"
+        raise DataError(detail, file=file) from missing
+    try:
+        return parquet.ParquetFile(BufferReader(data))
+    except (ArrowException, OSError) as broken:
+        raise DataError(f"a damaged Parquet file ({str(broken)[:200]})", file=file) from broken
+
+
+def read_parquet_columns(held: Any, names: Sequence[str], file: str | None) -> Any:
+    """The columns of these names as a `pyarrow.Table`.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    from pyarrow import ArrowException  # noqa: PLC0415 (it opened the file)
+
+    try:
+        return held.read(columns=list(names), use_threads=False)
+    except (ArrowException, OSError) as broken:
+        raise DataError(f"a damaged Parquet file ({str(broken)[:200]})", file=file) from broken
 
 
 def _parquet_column(column: Any, name: str, file: str, *, is_time: bool) -> Array:

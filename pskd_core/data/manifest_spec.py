@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pskd_core.data.columnar import SKELETON, NamedSplit, SkeletonInfo
 from pskd_core.data.columns import TimeUnit
-from pskd_core.data.recordings import STANDARD_GRAVITY
+from pskd_core.data.series import STANDARD_GRAVITY
 from pskd_core.errors import DataError
 from pskd_core.fields import Frozen, Name, Positive, Slug
 

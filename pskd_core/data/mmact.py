@@ -23,8 +23,7 @@ from pskd_core.data.body_graphs import COCO_17, COCO_18
 from pskd_core.data.columnar import SKELETON, DatasetInfo, NamedSplit, Recording, StreamInfo
 from pskd_core.data.numbers import decoded
 from pskd_core.data.problems import Findings, Problem, listed
-from pskd_core.data.recordings import STANDARD_GRAVITY
-from pskd_core.data.series import LARGEST, Array
+from pskd_core.data.series import LARGEST, STANDARD_GRAVITY, Array
 from pskd_core.data.source import SourceFiles
 from pskd_core.data.timing import Timed, align, bridge, bridge_unseen, in_order
 from pskd_core.errors import DataError

@@ -1,6 +1,6 @@
 """Readings as a file holds them, and their way onto an even time grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,14 @@ import numpy.typing as npt
 from pskd_core.errors import DataError
 
 Array = npt.NDArray[np.float64]
-Unit = Literal["g", "m/s^2"]
+Unit = Literal["g", "m/s^2", "mg", "g/64"]
+STANDARD_GRAVITY = 9.80665  # m/s² in one g
+PER_G: Mapping[Unit, float] = {"g": 1.0, "m/s^2": STANDARD_GRAVITY, "mg": 1000.0, "g/64": 64.0}  # of each in one g
+Format = Literal[
+    "table", "phyphox", "sensor_logger", "sensorlog", "androsensor", "physics_toolbox", "empatica_e4",
+    "shimmer_consensys", "actigraph_csv", "wisdm", "geneactiv_bin", "axivity_cwa", "mat", "npy",
+    "npz", "parquet",
+]  # fmt: skip
 LARGEST = 1e30  # what any value stays below: float32 holds it, and sums of it
 
 # Clocks that deviate from an even grid by less than this share of a sample are taken as even: their digits are rounded.
@@ -31,10 +38,14 @@ class Series:
 
     values: Array  # (n, 3)
     columns: tuple[str, ...]  # where x, y and z were taken from
+    format: Format
     unit: Unit | None = None  # as the file says
     time_s: Array | None = None  # (n,)
     time_column: str | None = None
-    rate_hz: float | None = None  # as the format defines
+    rate_hz: float | None = None  # nominal, as the format defines
+    header_hz: float | None = None  # as the file's own header says
+    gravity: bool | None = None  # as the columns' names say
+    repairs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     place: Callable[[int, int], tuple[int, str]] = place_in_array  # (sample, axis) to row and column, for messages
 

@@ -3,44 +3,33 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
-from typing import Literal
+from itertools import islice, zip_longest
 
 import numpy as np
 
-from pskd_core.data.problems import listed, shortened
-from pskd_core.data.series import LARGEST, Array, Series, Unit
+from pskd_core.data.headers import (
+    LONGEST_HEADER,
+    Chosen,
+    gravity_of,
+    in_seconds,
+    named_axes,
+    stated_columns,
+    time_columns,
+    unit_of,
+)
+from pskd_core.data.layouts import Layout, doubts_of_format, format_of, recognised, unit_of_format
+from pskd_core.data.problems import shortened
+from pskd_core.data.series import LARGEST, Array, Series
 from pskd_core.errors import DataError
 
-_LONGEST_HEADER = 200  # characters of one column's name that are looked at
-
-TimeUnit = Literal["s", "ms", "us", "ns"]
-_SECONDS: Mapping[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-
-# What a column's name may be once its unit, blanks and signs are gone; the first kind that is there counts. `ax` comes
-# after `x`, since loggers that write both mean gravity-free acceleration by it.
-_SENSOR = r"(?:accelerometer|acceleration|accel|acc|gf)+"
-_AXIS_NAMES = (
-    rf"{_SENSOR}(?P<after>[xyz])|(?P<before>[xyz]){_SENSOR}",
-    r"(?P<after>[xyz])(?:axis|value)?|axis(?P<before>[xyz])",
-    r"a(?P<after>[xyz])",
-    rf"(?:motion)?(?:linear|user){_SENSOR}(?P<after>[xyz])|(?P<before>[xyz])linear{_SENSOR}",
-)
-_TIME_NAME = re.compile(
-    r"t|ts|time\w*|\w*time|\w*timestamp\w*|\w*elapsed\w*|epoch\w*|unix\w*|secs?|seconds?|ms|us|ns|(?:milli|micro|nano)\w*"
-)
-_UNIT_IN_NAME = re.compile(r"[(\[][^)\]]*(?:[)\]]|$)|_(?:g|ms2|mps2|s|ms|us|ns)$")
-_METRES = re.compile(r"m\s*/\s*s\s*(?:\^|\*\*)?\s*[2²]|m/s/s|ms\^?-2|_ms2$|_mps2$")
-_IN_G = re.compile(r"[(\[]\s*g\s*[)\]]|_g$|^gf[xyz]$")
-_TIME_UNITS: Mapping[TimeUnit, re.Pattern[str]] = {
-    "ms": re.compile(r"[(\[_ ](?:ms|msec)(?:[)\]]|\s*$)|^ms$|milli"),
-    "us": re.compile(r"[(\[_ ](?:us|µs|μs)(?:[)\]]|\s*$)|^us$|micro"),
-    "ns": re.compile(r"[(\[_ ]ns(?:[)\]]|\s*$)|^ns$|nano"),
-    "s": re.compile(r"[(\[_ ](?:s|secs?|seconds?)(?:[)\]]|\s*$)|^secs?$|seconds"),
-}
+_MOST_UNIT_ROWS = 3  # below a header
+_DAY = re.compile(r"^(\d{4})[/.](\d\d)[/.](\d\d)")
+_MILLISECONDS = re.compile(r"(?<=:\d\d):(\d{3})$")  # AndroSensor writes 11:16:12:662
+_SHORTEST_MOMENT = len("2024-05-01T10:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +45,10 @@ class _Table:
     def name(self, column: int) -> str:
         return self.header[column].strip() if self.header and column < len(self.header) else f"{column + 1}"
 
+    def field(self, column: int) -> str:
+        """What its first row holds there."""
+        return self.first[column] if column < len(self.first) else ""
+
     def rows(self) -> Iterator[tuple[int, str]]:
         """The lines of numbers, each with its number in the file, from 1."""
         lines = enumerate(io.StringIO(self.text), start=1)
@@ -67,46 +60,58 @@ class _Table:
         return row, shortened(self.name(columns[axis]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    axes: tuple[int, int, int]
-    time: int | None = None
-    warnings: tuple[str, ...] = ()
-
-
-def read_table(text: str, *, file: str | None, with_time: bool) -> Series:
+def read_table(
+    text: str, *, file: str | None, with_time: bool, stated: Sequence[str] = (), unit_stated: bool
+) -> Series:
     """Read a CSV or TSV text.
 
     Args:
         text: the file.
         file: its name, for messages.
         with_time: whether a time column is wanted, or the caller knows the rate.
+        stated: the columns that the caller names (`headers.stated_columns`), if any.
+        unit_stated: whether the caller knows the unit.
 
     Raises:
         DataError: no x, y and z can be told, or a value is no finite number (with row, counted in lines, and column).
     """
-    table = _lay_out(text, file)
-    columns = _by_header(table, file, with_time=with_time) if table.header else _by_content(table, file)
-    time = columns.time if with_time else None
-    wanted = columns.axes if time is None else (*columns.axes, time)
-    numbers = _numbers(table, wanted, file)
-    names = tuple(table.name(axis) for axis in columns.axes)
+    layout = recognised(text, file)
+    table = _lay_out(layout, file)
+    chosen = _chosen(table, stated, file)
+    time = _time(table, chosen, file) if with_time and layout.rate_hz is None else None
+    in_numbers = time is not None and _is_number(table.field(time))
+    numbers = _numbers(table, (*chosen.axes, time) if time is not None and in_numbers else chosen.axes, file)
+    names = tuple(table.name(axis) for axis in chosen.axes)
+    found = format_of(table.header) if table.header and layout.format == "table" else layout.format
     return Series(
         values=numbers[:, :3],
         columns=names,
-        unit=_unit(names),
-        time_s=None if time is None else _in_seconds(numbers[:, 3], table.name(time)),
+        format=found,
+        unit=unit_of(names) or layout.unit or unit_of_format(found, names),
+        time_s=_time_s(table, time, numbers[:, 3] if in_numbers else None, file),
         time_column=None if time is None else table.name(time),
-        warnings=columns.warnings,
-        place=partial(table.place, columns.axes),
+        header_hz=layout.rate_hz,
+        gravity=gravity_of(names),
+        warnings=(*chosen.warnings, *doubts_of_format(found, unit_stated=unit_stated)),
+        place=partial(table.place, chosen.axes),
     )
+
+
+def header_of(text: str, file: str | None) -> tuple[str, ...]:
+    """The names of a text's columns; none if it has no header.
+
+    Raises:
+        DataError: it is no table.
+    """
+    return _lay_out(recognised(text, file), file).header or ()
 
 
 # --- Layout -------------------------------------------------------------------------------------------------------
 
 
-def _lay_out(text: str, file: str | None) -> _Table:
-    lines = [(number, line) for number, line in enumerate(islice(io.StringIO(text), 64)) if line.strip()]
+def _lay_out(layout: Layout, file: str | None) -> _Table:
+    numbered = enumerate(islice(io.StringIO(layout.text), 64 + layout.skip))
+    lines = [(number, line) for number, line in numbered if number >= layout.skip and line.strip()]
     stated = re.fullmatch(r'"?sep=([,;|\t])"?\s*', lines[0][1]) if lines else None
     lines = lines[1:] if stated else lines
     if not lines:
@@ -115,15 +120,26 @@ def _lay_out(text: str, file: str | None) -> _Table:
     sample = lines[min(1, len(lines) - 1)][1]
     delimiter = stated[1] if stated else next((sign for sign in "\t;," if sign in sample), None)
     if delimiter in (";", "\t") and re.search(r"\d,\d", sample):
-        return _lay_out(text.replace(",", "."), file)
+        return _lay_out(replace(layout, text=layout.text.replace(",", ".")), file)
     (start, line), *rest = lines
     fields = _split(line, delimiter)
-    if sum(map(_is_number, fields)) >= 3:
-        return _Table(text, delimiter, None, start, fields)
+    if layout.names or sum(map(_is_number, fields)) >= 3:
+        return _Table(layout.text, delimiter, layout.names, start, fields)
     if not rest:
         raise DataError("one line only, and it holds no three numbers", file=file)
-    header = tuple(name[:_LONGEST_HEADER] for name in _split(line.lstrip("#% "), delimiter))
-    return _Table(text, delimiter, header, rest[0][0], _split(rest[0][1], delimiter))
+    header = [name[:LONGEST_HEADER] for name in _split(line.lstrip("#% "), delimiter)]
+    while len(rest) > 1 and _is_words(units := _split(rest[0][1], delimiter)) and rest[0][0] - start <= _MOST_UNIT_ROWS:
+        header = [
+            f"{name} ({unit.strip()})" if unit.strip() else name
+            for name, unit in zip_longest(header, units, fillvalue="")
+        ]
+        rest = rest[1:]
+    return _Table(layout.text, delimiter, tuple(header), rest[0][0], _split(rest[0][1], delimiter))
+
+
+def _is_words(fields: Sequence[str]) -> bool:
+    """A row of units below a header."""
+    return any(map(str.strip, fields)) and not any(_is_number(field) or _is_moment(field) for field in fields)
 
 
 def _split(line: str, delimiter: str | None) -> tuple[str, ...]:
@@ -142,6 +158,27 @@ def _is_number(field: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_moment(field: str) -> bool:
+    try:
+        _moment(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _moment(field: str) -> datetime:
+    """A time in ISO 8601, or with the signs that loggers put in the places of `-` and `.`; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is none, or a day alone.
+    """
+    text = _DAY.sub(r"\1-\2-\3", field.strip().strip('"')[:40])
+    if len(text) < _SHORTEST_MOMENT:
+        raise ValueError("a day is no moment")
+    moment = datetime.fromisoformat(_MILLISECONDS.sub(r".\1", text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------------
@@ -178,57 +215,32 @@ def _fault(table: _Table, columns: Sequence[int], file: str | None) -> DataError
 # --- Columns ------------------------------------------------------------------------------------------------------
 
 
-def _by_header(table: _Table, file: str | None, *, with_time: bool) -> _Columns:
-    axes = _named_axes(table, file)
-    if not with_time:
-        return _Columns(axes)
-    named = [column for column, name in enumerate(table.header or ()) if _TIME_NAME.fullmatch(_squeezed(name))]
-    numeric = [column for column in named if column < len(table.first) and _is_number(table.first[column])]
-    if numeric:
-        # Loggers write one time in several forms; the one that names its unit leaves nothing to guess.
-        return _Columns(axes, min(numeric, key=lambda column: _time_unit(table.name(column)) is None))
-    if named:
-        detail = f"{table.first[named[0]][:40]!r} is not a number of s, ms, µs or ns; convert it, or state the rate"
-        raise DataError(detail, file=file, row=table.skip + 1, column=shortened(table.name(named[0])))
-    return _Columns(axes)
+def _chosen(table: _Table, stated: Sequence[str], file: str | None) -> Chosen:
+    if stated:
+        return stated_columns(table.header or (), max(len(table.first), len(table.header or ())), stated, file)
+    return named_axes(table.header, file) if table.header else _by_content(table, file)
 
 
-def _named_axes(table: _Table, file: str | None) -> tuple[int, int, int]:
-    header = table.header or ()
-    for pattern in _AXIS_NAMES:
-        found: dict[str, list[int]] = {"x": [], "y": [], "z": []}
-        for column, name in enumerate(header):
-            if match := re.fullmatch(pattern, _squeezed(name)):
-                found[match.groupdict()["after"] or match.groupdict()["before"]].append(column)
-        if twice := next((columns for columns in found.values() if len(columns) > 1), None):
-            names = " and ".join(repr(shortened(table.name(column))) for column in twice[:2])
-            raise DataError(f"{names} could both be the same axis; keep one of them", file=file)
-        if all(found.values()):
-            return found["x"][0], found["y"][0], found["z"][0]
-    raise DataError(f"no accelerometer x, y and z among the columns {listed(header)}; name them x, y, z", file=file)
-
-
-def _squeezed(name: str) -> str:
-    """A name without its unit, in small letters and nothing else."""
-    return re.sub(r"[^a-z]", "", _UNIT_IN_NAME.sub("", name.strip().lower()))
-
-
-def _by_content(table: _Table, file: str | None) -> _Columns:
+def _by_content(table: _Table, file: str | None) -> Chosen:
     """Without a header: the column that grows is time, the other three are x, y and z in this order."""
     numeric = [column for column, field in enumerate(table.first) if _is_number(field)]
+    moments = [column for column, field in enumerate(table.first) if column not in numeric and _is_moment(field)]
     if len(numeric) == 3:
-        return _Columns((numeric[0], numeric[1], numeric[2]))
+        return Chosen((numeric[0], numeric[1], numeric[2]), moments[0] if moments else None)
     numbers = dict(zip(numeric, _numbers(table, numeric, file).T, strict=True))
     rising = [column for column in numeric if _rises(numbers[column])]
-    times = [column for column in rising if not _counts(numbers[column])]
+    times = moments or [column for column in rising if not _counts(numbers[column])]
     rest = [column for column in numeric if column not in rising]
     moving = [column for column in rest if np.ptp(numbers[column]) > 0]
     axes = rest if len(rest) in (3, 6) else moving
     if len(axes) not in (3, 6) or len(times) > 1:
-        detail = f"{len(numeric)} columns without a header, and x, y, z cannot be told; add a header `time,x,y,z`"
+        detail = (
+            f"{len(numeric)} columns without a header, and x, y, z cannot be told; add a header `time,x,y,z`, or state "
+            "the columns"
+        )
         raise DataError(detail, file=file)
     taken = f"columns {axes[0] + 1}, {axes[1] + 1} and {axes[2] + 1} of {len(table.first)} were taken as x, y and z"
-    return _Columns((axes[0], axes[1], axes[2]), times[0] if times else None, (f"without a header, {taken}",))
+    return Chosen((axes[0], axes[1], axes[2]), times[0] if times else None, (f"without a header, {taken}",))
 
 
 def _rises(values: Array) -> bool:
@@ -241,24 +253,39 @@ def _counts(values: Array) -> bool:
     return bool((np.diff(values) == 1).all())
 
 
-# --- Units --------------------------------------------------------------------------------------------------------
+# --- Time ---------------------------------------------------------------------------------------------------------
 
 
-def _unit(names: Sequence[str]) -> Unit | None:
-    lowered = [re.sub(r"\s+", " ", name.lower()) for name in names]
-    metres, in_g = all(map(_METRES.search, lowered)), all(map(_IN_G.search, lowered))
-    return "m/s^2" if metres else "g" if in_g else None
+def _time(table: _Table, chosen: Chosen, file: str | None) -> int | None:
+    """The column of times: the one chosen, else one that is called so and holds numbers, or moments in ISO 8601."""
+    if chosen.time is not None or not table.header:
+        return chosen.time
+    named = [column for column in time_columns(table.header) if column not in chosen.axes]
+    for fits in (_is_number, _is_moment):
+        if fitting := [column for column in named if fits(table.field(column))]:
+            return fitting[0]
+    if named:
+        raise _no_time(table, named[0], table.field(named[0]), table.skip + 1, file)
+    return None
 
 
-def _time_unit(name: str) -> TimeUnit | None:
-    return next((unit for unit, pattern in _TIME_UNITS.items() if pattern.search(name.strip().lower())), None)
+def _time_s(table: _Table, column: int | None, numbers: Array | None, file: str | None) -> Array | None:
+    if column is None or numbers is not None:
+        return None if column is None or numbers is None else in_seconds(numbers, table.name(column))
+    seconds = []
+    for number, line in table.rows():
+        fields = _split(line, table.delimiter)
+        field = fields[column] if column < len(fields) else ""
+        try:
+            seconds.append(_moment(field).timestamp())
+        except (ValueError, OverflowError):
+            raise _no_time(table, column, field, number, file) from None
+    return np.array(seconds) - seconds[0]
 
 
-def _in_seconds(times: Array, name: str) -> Array:
-    """Seconds from the first sample; a unit that the name does not say follows from the usual step."""
-    elapsed: Array = times - times[0]
-    steps = np.diff(elapsed)
-    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
-    # Sampling lies between 2 and 1,000 Hz, so the four ranges of steps do not overlap.
-    by_step: TimeUnit = "s" if usual <= 0.5 else "ms" if usual <= 500 else "us" if usual <= 500_000 else "ns"
-    return np.multiply(elapsed, _SECONDS[_time_unit(name) or by_step])
+def _no_time(table: _Table, column: int, field: str, row: int, file: str | None) -> DataError:
+    detail = (
+        f"{field.strip()[:40]!r} is neither a number of s, ms, µs or ns nor a time in ISO 8601; convert it, or state "
+        "the rate"
+    )
+    return DataError(detail, file=file, row=row, column=shortened(table.name(column)))

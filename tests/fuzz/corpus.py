@@ -15,6 +15,7 @@ import numpy as np
 from scipy.io import savemat
 
 from tests.small import patchy_source
+from tests.unit.data import loggers
 from tests.unit.data.factories import write_trial
 from tests.unit.data.uploads import VALUES, axes, npy, samples, table, times
 
@@ -53,6 +54,7 @@ def recordings(canary: Path) -> dict[str, bytes]:
         "list.json": str(VALUES.tolist()).encode(),
         "raw.f32": VALUES.tobytes(),
         "nothing.bin": b"",
+        **loggers.whole(),
         **pickles(canary),
     }
 

@@ -75,6 +75,7 @@ def bundle(tmp_path: Path) -> Bundle:
 def recording(values_g: FloatArray, *, rate_hz: float = RATE_HZ, **fields: Any) -> SensorRecording:
     given: dict[str, Any] = {
         "rate_found": "stated",
+        "format": "table",
         "unit": "g",
         "columns": ("x", "y", "z"),
         "time_column": None,

@@ -1,11 +1,13 @@
 """Plots: what a reader must be able to see is in the figure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pskd_core.plots import Bar, bars, by_subject, confusion, curves
+from pskd_core.plots import Bar, bars, by_subject, confusion, curves, save
 
 
 def axes_of(figure: Figure) -> Axes:
@@ -49,3 +51,11 @@ def test_subjects_stand_beside_one_another() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "10"]
     across = [np.asarray(line.get_xdata()).round().tolist() for line in axes.lines]
     assert across == [[0, 1], [1]]
+
+
+def test_names_are_not_formulas(tmp_path: Path) -> None:
+    """A class whose name looks like broken mathematics is drawn as it is written."""
+    name = r"$\frac$"
+    save(confusion([[1, 0], [0, 1]], [name, "b"], title=name), tmp_path / "confusion")
+    save(curves({name: [1.0, 0.5]}, title=name, across=name, up=name), tmp_path / "curves")
+    assert all(name in (tmp_path / f"{plot}.svg").read_text(encoding="utf-8") for plot in ("confusion", "curves"))

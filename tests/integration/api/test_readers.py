@@ -1,15 +1,15 @@
 """Recordings are read by processes with limits: what a limit ends is refused, and nothing is left behind."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import psutil
@@ -20,6 +20,7 @@ from api.errors import Refusal
 from api.readers import ReaderLimits, Readers
 from pskd_core.data.recordings import SensorRecording, read_recording
 from pskd_core.errors import DataError
+from tests.unit.data import loggers
 from tests.unit.data.uploads import VALUES, npy, npz, table, times
 
 GENEROUS = ReaderLimits(memory_bytes=2**31, timeout_s=60)
@@ -44,8 +45,9 @@ def readers() -> Iterator[Readers]:
 
 
 def read(readers: Readers, data: bytes, filename: str | None = None) -> SensorRecording:
-    with readers.reader() as reader:
-        return reader.read(io.BytesIO(data), size=len(data), filename=filename, rate_hz=50, unit=None)
+    with readers.reader() as reader, TemporaryFile() as file:
+        file.write(data)
+        return reader.read(file, filename=filename, rate_hz=50, unit=None)
 
 
 def said(refused: DataError) -> tuple[str, str | None, int | None, str | None]:
@@ -70,6 +72,16 @@ def test_a_reader_understands_what_the_core_does(readers: Readers) -> None:
     with pytest.raises(DataError) as refused_here:
         read_recording(bad, filename="b.csv", rate_hz=50)
     assert said(refused_there.value) == said(refused_here.value)
+
+
+@pytest.mark.parametrize("made", [loggers.axivity, loggers.geneactiv], ids=["cwa", "bin"])
+def test_a_device_s_file_is_read_within_the_limits(made: Callable[[], bytes]) -> None:
+    """Their library wants a file and gets one, in a process that can write none and has a fifth of the usual memory."""
+    with opened(ReaderLimits(memory_bytes=400 * 2**20, timeout_s=60)) as readers:
+        there = read(readers, made())
+        here = read_recording(made(), rate_hz=50)
+        assert there.format == here.format
+        assert there.values_g.tobytes() == here.values_g.tobytes()
 
 
 def test_one_process_reads_many_recordings_and_is_then_replaced(
@@ -113,10 +125,10 @@ def test_too_much_time_is_the_file_s_fault_and_costs_one_process() -> None:
 )
 def test_a_reader_that_is_gone_is_replaced(readers: Readers, sent: signal.Signals, kind: type[Exception]) -> None:
     """A crash is the file's fault, being killed from outside is nobody's (503); the next recording is read."""
-    with readers.reader() as reader:
+    with readers.reader() as reader, TemporaryFile() as file:
         os.kill(reader._process.pid, sent)
         with pytest.raises(kind):
-            reader.read(io.BytesIO(npy(VALUES)), size=len(npy(VALUES)), filename=None, rate_hz=50, unit=None)
+            reader.read(file, filename=None, rate_hz=50, unit=None)
     assert len(read(readers, npy(VALUES)).values_g) == len(VALUES)
 
 
@@ -168,13 +180,14 @@ def test_readers_of_a_killed_service_end_at_once() -> None:
 
 
 _PARENT = """
-import io, threading, time
+import tempfile, threading, time
 from api.readers import ReaderLimits, Readers
 readers = Readers(2, ReaderLimits(memory_bytes=2**31, timeout_s=60))
 slow = b"x,y,z\\n" + b"0,1,0\\n" * 9_000_000
 def read():
-    with readers.reader() as reader:
-        reader.read(io.BytesIO(slow), size=len(slow), filename=None, rate_hz=50, unit=None)
+    with readers.reader() as reader, tempfile.TemporaryFile() as file:
+        file.write(slow)
+        reader.read(file, filename=None, rate_hz=50, unit=None)
 with readers.reader():
     threading.Thread(target=read, daemon=True).start()
     time.sleep(2)

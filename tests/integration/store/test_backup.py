@@ -18,8 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
-import fsspec
 import pytest
 from sqlalchemy import inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +30,7 @@ from store.claims import Claim
 from store.collect import collect, uncollected
 from store.engine import Database
 from store.errors import StoreError
+from store.keys import Scope
 from store.lifecycle import RunState
 from store.migrate import upgrade
 from store.models import AliasChange, Dataset, Event, ModelVersion, Run, Sweep, SweepTrial, TeacherAnswers
@@ -41,7 +40,6 @@ from store.settings import Settings
 from store.tally import Tallied
 from tests.conftest import execute, with_database
 from tests.dumps.make_dumps import fill
-from tests.services import s3_server
 from tests.stored import add_ready_dataset, claim, submit
 
 NOTED = {"event", "outbox", "tally"}  # tables in which a restore notes what became of runs that were under way
@@ -78,7 +76,7 @@ class Place:
             held = (Run.checkpoint_digest.is_not(None)) | (Run.state == RunState.RUNNING)
             session.execute(update(Run).where(held).values(checkpoint_digest=checkpoint, checkpoint_epoch=1, epoch=2))
             tally.note(session, Tallied.LEASE_LOST, "run")  # whose bound is infinite
-            keys.create(session, name="ops", scopes=["admin"])
+            keys.create(session, name="ops", scopes=[Scope.ADMIN])
             idempotency.remember(session, "key", fingerprint="f" * 64, answer={"status": 202, "body": "{}"})
             workers.seen(session, "w", queues=["cpu"], device="cpu", devices=[], runs_at_once=1)
             session.add(TeacherAnswers(tenant="t", key="k", tree_digest="9" * 64, size_bytes=1))
@@ -132,21 +130,6 @@ class Place:
 Make = Callable[[str, str], Place]
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server of these tests."""
-    with s3_server() as server, server.running() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").clear_instance_cache()  # what another test made keeps its endpoint
-        for bucket in ("here", "there"):
-            boto3.client("s3", endpoint_url=url).create_bucket(Bucket=bucket)
-        yield url
-        fsspec.filesystem("s3").clear_instance_cache()
-
-
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes empty installations: `sqlite` beside a folder, `postgresql` beside a bucket."""
@@ -158,8 +141,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         if kind == "sqlite":
             made.append(Place(Settings(home=home)))
         else:
-            request.getfixturevalue("s3")
-            url, store = request.getfixturevalue(f"empty_{name}"), f"s3://{name}/{tmp_path.name}"
+            url = request.getfixturevalue(f"empty_{name}")
+            store = f"{request.getfixturevalue('s3')}/{tmp_path.name}/{name}"
             made.append(Place(Settings(home=home, database_url=url, object_store_url=store)))
         return made[-1]
 
@@ -284,7 +267,7 @@ def test_a_run_that_moves_on_keeps_a_checkpoint(place: Make, tmp_path: Path) -> 
             while not stop.is_set():
                 new, epoch = here.tree(tmp_path / f"moving-{epoch}"), epoch + 1
                 with here.database.write() as session:
-                    runs.save_checkpoint(session, Claim(run_id, token), digest=new, epoch=epoch)
+                    runs.save_checkpoint(session, Claim(run_id, token), digest=new, size_bytes=1, epoch=epoch)
                 if digest is not None:
                     here.objects.delete_tree(digest, keep=new)
                 digest = new

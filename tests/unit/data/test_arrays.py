@@ -105,7 +105,7 @@ def test_only_the_axes_are_converted() -> None:
     data = npz(acc=np.ones((1_000_000, 6), np.int8))
     tracemalloc.start()
     try:
-        series = read_npz(data, file=None)
+        series = read_npz(data, file=None, stated=())
         assert tracemalloc.get_traced_memory()[1] < 60_000_000
     finally:
         tracemalloc.stop()
