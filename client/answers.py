@@ -377,6 +377,7 @@ class Window(Answer):
     start_s: float
     end_s: float
     label: str
+    confidence: float | None = None  # an older service does not say, as of models that are not calibrated
     probabilities: dict[str, float]
 
 
@@ -386,6 +387,8 @@ class Segment(Answer):
     start_s: float
     end_s: float
     label: str
+    confidence: float | None = None
+    novelty: float | None = None
     probability: float
 
 
@@ -428,6 +431,7 @@ class Classification(Answer):
     """A labelled timeline; probabilities are the most likely classes, largest first."""
 
     label: str
+    confidence: float | None = None
     probabilities: dict[str, float]
     windows: tuple[Window, ...]
     segments: tuple[Segment, ...]

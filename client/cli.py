@@ -1,5 +1,6 @@
 """`pskd`: the service from a shell. Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no service answers."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
 from client.sweep_output import print_sweep
 from client.template import write_template
-from client.timeline import print_timeline
+from client.timeline import SegmentTable, print_timeline
 from client.uploads import as_zip, with_bar
 from client.watch import watch as watch_jobs
 from client.webhook_commands import webhooks
@@ -390,18 +391,32 @@ def classify(
     rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
     unit: Annotated[str | None, typer.Option(help="g, m/s^2, mg or g/64, if the file does not say.")] = None,
     columns: Columns = None,
+    overlap: Annotated[float | None, typer.Option(help="Part of a window that the next shares; default: 0.5.")] = None,
+    smooth_s: Annotated[float | None, typer.Option(help="Average findings over so many seconds; default: 0.")] = None,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a segment.")] = False,
 ) -> None:
     """Label recordings of an accelerometer; with --json one object a line."""
+    if as_json and as_csv:
+        raise typer.BadParameter("choose --json or --csv")
     with service_of(ctx) as service:
         name = model or _only_model(service)
 
         def ask(file: Path) -> Classification:
             return service.classify(
-                name, file, version=version, alias=alias, rate_hz=rate_hz, unit=unit, columns=columns
+                name,
+                file,
+                version=version,
+                alias=alias,
+                rate_hz=rate_hz,
+                unit=unit,
+                columns=columns,
+                overlap=overlap,
+                smooth_s=smooth_s,
             )
 
-        failures = [file for file in files if not _classified(ask, file, as_json=as_json)]
+        show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
+        failures = [file for file in files if not _classified(ask, file, show)]
     if failures:
         raise typer.Exit(FAILED)
 
@@ -414,15 +429,22 @@ def _only_model(service: Client) -> str:
     return names[0]
 
 
-def _classified(ask: Callable[[Path], Classification], file: Path, *, as_json: bool) -> bool:
+def _shown_as_json(file: Path, answer: Classification) -> None:
+    output.print_json_line(answer, file=str(file))
+
+
+def _shown(file: Path, answer: Classification) -> None:
+    print_timeline(output.stdout(), str(file), answer)
+
+
+def _classified(
+    ask: Callable[[Path], Classification], file: Path, show: Callable[[Path, Classification], None]
+) -> bool:
     """Prints the answer, or what is wrong with the file; says which it was."""
     try:
         answer = ask(file)
     except Refused as error:
         output.report_error(error)
         return False
-    if as_json:
-        output.print_json_line(answer, file=str(file))
-    else:
-        print_timeline(output.stdout(), str(file), answer)
+    show(file, answer)
     return True
