@@ -1,6 +1,5 @@
 """`pskd`: the service from a shell. Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no service answers."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,23 +8,26 @@ import typer
 from typer.core import TyperGroup
 
 from client import output
-from client.answers import Classification, Dataset, Estimate, Job
+from client.answers import Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
+from client.classify_command import classify
 from client.comparison import print_comparison
-from client.errors import ClientError, NotInstalled, Refused, Unreachable
+from client.doctor_command import doctor
+from client.errors import ClientError, NotInstalled, Unreachable
 from client.home import default_home, owner_of
 from client.inspect_command import inspect
 from client.job_commands import JobId, jobs
 from client.key_commands import keys
 from client.model_commands import models, promote
-from client.options import AsJson, Columns, Force, Target, service_of
+from client.options import AsJson, Force, Target, service_of
+from client.ports import MLFLOW_PORT, PORT
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
 from client.sweep_output import print_sweep
 from client.template import write_template
-from client.timeline import SegmentTable, print_timeline
 from client.uploads import as_zip, with_bar
+from client.usage_command import usage
 from client.watch import watch as watch_jobs
 from client.webhook_commands import webhooks
 
@@ -82,10 +84,10 @@ def up(
         Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")
     ] = None,
     host: Annotated[str, typer.Option(envvar="PSKD_HOST", help="Address the service listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = 8750,
+    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = PORT,
     mlflow_port: Annotated[
         int, typer.Option(envvar="PSKD_MLFLOW_PORT", min=0, max=65535, help="Another free port if it is taken.")
-    ] = 8751,
+    ] = MLFLOW_PORT,
     runs_at_once: Annotated[
         int | None, typer.Option(min=1, envvar="PSKD_RUNS_AT_ONCE", help="Default: processor cores.")
     ] = None,
@@ -104,6 +106,9 @@ def up(
         runs_at_once=runs_at_once,
         as_json=as_json,
     )
+
+
+app.command()(doctor)
 
 
 # --- Datasets -----------------------------------------------------------------------------------------------------
@@ -326,7 +331,7 @@ def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
 # --- Sweeps -------------------------------------------------------------------------------------------------------
 
 app.command()(sweep)
-app.command()(sweeps)
+app.add_typer(sweeps, name="sweeps")
 
 
 # --- Results ------------------------------------------------------------------------------------------------------
@@ -373,78 +378,8 @@ app.add_typer(models, name="models")
 app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
 app.add_typer(keys, name="keys")
+app.command()(usage)
 
 
 app.command()(inspect)
-
-
-@app.command()
-def classify(
-    ctx: typer.Context,
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Table, array, or a logger's file."),
-    ],
-    model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
-    alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
-    rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
-    unit: Annotated[str | None, typer.Option(help="g, m/s^2, mg or g/64, if the file does not say.")] = None,
-    columns: Columns = None,
-    overlap: Annotated[float | None, typer.Option(help="Part of a window that the next shares; default: 0.5.")] = None,
-    smooth_s: Annotated[float | None, typer.Option(help="Average findings over so many seconds; default: 0.")] = None,
-    as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a segment.")] = False,
-) -> None:
-    """Label recordings of an accelerometer; with --json one object a line."""
-    if as_json and as_csv:
-        raise typer.BadParameter("choose --json or --csv")
-    with service_of(ctx) as service:
-        name = model or _only_model(service)
-
-        def ask(file: Path) -> Classification:
-            return service.classify(
-                name,
-                file,
-                version=version,
-                alias=alias,
-                rate_hz=rate_hz,
-                unit=unit,
-                columns=columns,
-                overlap=overlap,
-                smooth_s=smooth_s,
-            )
-
-        show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
-        failures = [file for file in files if not _classified(ask, file, show)]
-    if failures:
-        raise typer.Exit(FAILED)
-
-
-def _only_model(service: Client) -> str:
-    names = [model.name for model in service.models()]
-    if len(names) != 1:
-        known = f"there are {', '.join(names)}" if names else "there is none yet; `pskd submit` trains one"
-        raise typer.BadParameter(f"name the model with --model: {known}")
-    return names[0]
-
-
-def _shown_as_json(file: Path, answer: Classification) -> None:
-    output.print_json_line(answer, file=str(file))
-
-
-def _shown(file: Path, answer: Classification) -> None:
-    print_timeline(output.stdout(), str(file), answer)
-
-
-def _classified(
-    ask: Callable[[Path], Classification], file: Path, show: Callable[[Path, Classification], None]
-) -> bool:
-    """Prints the answer, or what is wrong with the file; says which it was."""
-    try:
-        answer = ask(file)
-    except Refused as error:
-        output.report_error(error)
-        return False
-    show(file, answer)
-    return True
+app.command()(classify)

@@ -69,6 +69,7 @@ class FailureCause(StrEnum):
     NAN_LOSS = "nan_loss"
     WORKER_LOST = "worker_lost"  # workers died too often without progress
     TIMEOUT = "timeout"
+    QUOTA = "quota"  # its tenant may not store that much
     INTERNAL = "internal"  # a fault of this software
 
 

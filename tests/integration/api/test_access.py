@@ -171,6 +171,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
     own = {
         "GET /metrics",
         "GET /v1/system",
+        "GET /v1/usage",
         "POST /v1/keys",
         "POST /v1/datasets",
         "POST /v1/jobs",
@@ -201,6 +202,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
         problem(answer, 404, "not-found")
     for operation in listed - {"GET /v1/keys"}:
         assert ask(service, operation, foreign).json()["items"] == [], operation
+    assert service.get("/v1/usage", headers=foreign).json()["size_bytes"] == 0
     mine = [key["id"] for key in service.get("/v1/keys", headers=foreign).json()["items"]]
     assert (len(mine), ids["key_id"] in mine) == (1, False)
     # What refers to another tenant's dataset in its body names nothing that is there.

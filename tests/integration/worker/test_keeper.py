@@ -90,7 +90,7 @@ def test_a_lost_worker_loses_its_run(database: Database, settings: WorkerSetting
         assert [message.key for message in outbox.take(session, "wake")] == [CPU]
         assert [message.payload for message in outbox.take(session, "mlflow")] == [{"op": "state", "state": "retrying"}]
         with pytest.raises(LostLease):
-            runs.save_checkpoint(session, claimed.claim, digest="c" * 64, epoch=1)
+            runs.save_checkpoint(session, claimed.claim, digest="c" * 64, size_bytes=1, epoch=1)
 
 
 def test_a_lost_import_is_free_again(database: Database, settings: WorkerSettings) -> None:
