@@ -186,8 +186,7 @@ async def answer(request: Request, error: Exception) -> Response:
 def problem(scope: Scope, error: Exception, **members: Any) -> Response:
     """The answer to an error; `members` are further members of the problem."""
     kind = kind_of(error)
-    if kind in {INTERNAL, UNAVAILABLE} and not isinstance(error, Refusal):
-        logger.error("request %s failed", request_id(scope), exc_info=error)
+    _log(scope, kind, error)
     content = ProblemDetails(
         type=_URN + kind.slug,
         title=kind.title,
@@ -204,6 +203,13 @@ def problem(scope: Scope, error: Exception, **members: Any) -> Response:
     )
     body = content.model_dump(mode="json", exclude_none=True) | members
     return Response(json.dumps(body), kind.status, _headers(kind, error), MEDIA_TYPE)
+
+
+def told_of(scope: Scope, error: Exception) -> tuple[Kind, str, dict[str, str]]:
+    """What a page says of an error: its kind, the detail, and the headers that go with it."""
+    kind = kind_of(error)
+    _log(scope, kind, error)
+    return kind, _detail(kind, error), _headers(kind, error)
 
 
 def request_id(scope: Scope) -> str:
@@ -231,6 +237,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"description": _BY_STATUS[status].title, "content": content}
         for status in sorted({FORBIDDEN.status, INVALID.status, INTERNAL.status, UNAVAILABLE.status, *statuses})
     }
+
+
+def _log(scope: Scope, kind: Kind, error: Exception) -> None:
+    if kind in {INTERNAL, UNAVAILABLE} and not isinstance(error, Refusal):
+        logger.error("request %s failed", request_id(scope), exc_info=error)
 
 
 def _detail(kind: Kind, error: Exception) -> str:

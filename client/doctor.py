@@ -129,7 +129,12 @@ def _free_ports() -> Iterator[Finding]:
 
 
 def _held(where: str, port: int, *, status: str, remedy: str) -> Finding:
-    return Finding(check="port", status=status, where=where, detail=f"{holder(port)} listens there", remedy=remedy)
+    found = holder(port)
+    if found is None:
+        detail, remedy = "cannot be listened on, though nobody does", "mend PSKD_HOST: it is no address of this machine"
+    else:
+        detail = f"{found} listens there"
+    return Finding(check="port", status=status, where=where, detail=detail, remedy=remedy)
 
 
 def _number(name: str, default: int) -> int:

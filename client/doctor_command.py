@@ -16,7 +16,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def doctor(
     home: Annotated[
         Path | None,
-        typer.Option(help="Its stack is looked at, running or not.  [default: PSKD_HOME, else ~/.pskd]"),
+        typer.Option(help="Its stack is looked at, running or not. Default: PSKD_HOME, else ~/.pskd."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -30,14 +30,17 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know; by name alone, since a command line may hold secrets."""
+def holder(port: int) -> str | None:
+    """Who listens on a port, as far as this user may know; null if nobody does.
+
+    By name alone, since a command line may hold secrets.
+    """
     held = {f"socket:[{inode}]" for inode in _listening(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
+        with suppress(OSError):  # another user's, or it has ended
             if any(_leads_to(entry, held) for entry in (process / "fd").iterdir()):
                 return f"process {process.name} ({(process / 'comm').read_text().strip()})"
-    return "another program"
+    return "another program" if held or not Path("/proc/net/tcp").exists() else None
 
 
 def _listening(port: int) -> Iterator[str]:

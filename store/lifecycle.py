@@ -136,6 +136,11 @@ ENDED_SWEEP = frozenset({SweepState.CANCELLED, SweepState.SUCCEEDED, SweepState.
 CLAIMABLE = frozenset({RunState.QUEUED, RunState.RETRYING})
 
 
+def possible(state: JobState) -> frozenset[JobEvent]:
+    """What a user can ask of a job in that state."""
+    return frozenset(event for before, event in _JOB if before is state)
+
+
 def next_run_state(state: RunState, event: RunEvent) -> RunState:
     """The state after `event`.
 

@@ -11,8 +11,9 @@ from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.auth import Caller
 from api.body import allow_body, require_type
-from api.deps import CallerDep, ServicesDep
+from api.deps import CallerDep, Services, ServicesDep
 from api.errors import INVALID, Fault, Refusal, documented
 from api.figures import Figures
 from api.readers import Readers
@@ -47,6 +48,16 @@ _RECORDING_BODY = {
         },
     }
 }
+RateHz = Annotated[float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")]
+StatedUnit = Annotated[Unit | None, Query(description="if the file does not say")]
+StatedColumns = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=1000,
+        description="names or numbers (from 1) of x, y and z, with commas between, or of the time and these",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,8 @@ class Upload:
         return head
 
 
-async def _receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
+async def receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
+    """The uploaded recording, as a form or as the raw body."""
     allow_body(request, most_bytes=RECORDING_BYTES)
     if require_type(request, "multipart/form-data", *_RAW_TYPES) == "multipart/form-data":
         async with form_file(request, folder=services.uploads) as (file, _):
@@ -93,10 +105,11 @@ class Choice:
     alias: str | None
 
 
-async def _choice(
+async def choice_of(
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     alias: Annotated[str | None, Query(min_length=1, max_length=200, description="default: `champion`")] = None,
 ) -> Choice:
+    """The version or the alias that was named."""
     if version is not None and alias is not None:
         detail = "name a version or an alias, not both"
         raise Refusal(INVALID, detail, errors=[Fault(detail=detail, parameter="alias")])
@@ -111,14 +124,17 @@ class Cutting:
     smooth_s: float
 
 
+PLAIN = Cutting(overlap=0.5, smooth_s=0)
+
+
 async def _cutting(
     overlap: Annotated[
         float, Query(ge=0, le=0.95, allow_inf_nan=False, description="part of a window that the next one shares")
-    ] = 0.5,
+    ] = PLAIN.overlap,
     smooth_s: Annotated[
         float,
         Query(ge=0, le=600, allow_inf_nan=False, description="what is found is averaged over windows this near"),
-    ] = 0.0,
+    ] = PLAIN.smooth_s,
 ) -> Cutting:
     return Cutting(overlap, smooth_s)
 
@@ -132,41 +148,20 @@ async def _cutting(
 def classify_recording(
     name: str,
     request: Request,
-    upload: Annotated[Upload, Depends(_receive, scope="function")],
-    choice: Annotated[Choice, Depends(_choice)],
+    upload: Annotated[Upload, Depends(receive, scope="function")],
+    choice: Annotated[Choice, Depends(choice_of)],
     cutting: Annotated[Cutting, Depends(_cutting)],
     services: ServicesDep,
     caller: CallerDep,
-    rate_hz: Annotated[
-        float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")
-    ] = None,
-    unit: Annotated[Unit | None, Query(description="if the file does not say")] = None,
-    columns: Annotated[
-        str | None,
-        Query(
-            min_length=1,
-            max_length=1000,
-            description="names or numbers (from 1) of x, y and z, with commas between, or of the time and these",
-        ),
-    ] = None,
+    rate_hz: RateHz = None,
+    unit: StatedUnit = None,
+    columns: StatedColumns = None,
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5,
 ) -> ClassificationOut | Response:
     """Labels a recording of an accelerometer (a table, an array, a device's file); its segments as CSV if asked for."""
-    with services.database.read() as session:
-        found: ModelVersion = registry.resolve(
-            session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
-        )
-    bundle = services.load_bundle(found.bundle_digest)
-    began_at = time.perf_counter()
-    with upload.recording(
-        services.readers, rate_hz=rate_hz, unit=unit, columns=columns.split(",") if columns else ()
-    ) as recording:
-        read_at = time.perf_counter()
-        answer = classify(bundle, recording, top_k=top_k, overlap=cutting.overlap, smooth_s=cutting.smooth_s)
-        figures: Figures = request.app.state.figures
-        figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)
-    fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
-    return _csv(answer) if wants_csv(request) else ClassificationOut(**fields)
+    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=top_k, cutting=cutting)
+    answer, _ = classified(name, upload, asked, services, caller, request.app.state.figures)
+    return _csv(answer) if wants_csv(request) else answer
 
 
 def _csv(answer: Classification) -> Response:
@@ -176,3 +171,36 @@ def _csv(answer: Classification) -> Response:
     table.writerow(SEGMENT_COLUMNS)
     table.writerows([cell(getattr(segment, column)) for column in SEGMENT_COLUMNS] for segment in answer.segments)
     return Response(text.getvalue(), media_type="text/csv")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a recording is to be read and answered."""
+
+    choice: Choice
+    rate_hz: float | None
+    unit: Unit | None
+    columns: str | None
+    top_k: int
+    cutting: Cutting = PLAIN
+
+
+def classified(
+    name: str, upload: Upload, asked: Asked, services: Services, caller: Caller, figures: Figures
+) -> tuple[ClassificationOut, SensorRecording]:
+    """The answer to an upload, and the recording as it was read."""
+    choice, columns = asked.choice, asked.columns.split(",") if asked.columns else ()
+    with services.database.read() as session:
+        found: ModelVersion = registry.resolve(
+            session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
+        )
+    bundle = services.load_bundle(found.bundle_digest)
+    began_at = time.perf_counter()
+    with upload.recording(services.readers, rate_hz=asked.rate_hz, unit=asked.unit, columns=columns) as recording:
+        read_at = time.perf_counter()
+        answer = classify(
+            bundle, recording, top_k=asked.top_k, overlap=asked.cutting.overlap, smooth_s=asked.cutting.smooth_s
+        )
+        figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)
+    fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
+    return ClassificationOut(**fields), recording

@@ -52,6 +52,8 @@ def looks(settings: Settings, installation: Installation) -> list[Look]:
     folders = {"home": settings.home, "cache": cache}
     if "://" not in settings.object_store_url:
         folders["objects"] = Path(settings.object_store_url)
+    if scratch := os.environ.get("PSKD_SCRATCH_DIR"):  # a setting of workers, whose packages need not be here
+        folders["scratch"] = Path(scratch)
     holds_database = url.startswith("sqlite")
     store = shown(settings.object_store_url)
     several = [

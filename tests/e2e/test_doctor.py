@@ -77,6 +77,13 @@ def test_a_taken_port_is_named_with_who_holds_it(home: Path) -> None:
     assert "--port 0" in found["remedy"]
 
 
+def test_an_address_of_another_machine_is_named(home: Path) -> None:
+    """Where nobody listens and nobody can, the address is what is wrong."""
+    (found,) = failed(doctor("--home", str(home), "--json", PSKD_HOST="192.0.2.1"))
+    assert found["where"].startswith("192.0.2.1:")
+    assert "PSKD_HOST" in found["remedy"]
+
+
 def test_a_killed_stack_is_told_from_one_that_runs(home: Path) -> None:
     """What it has left is named with the process that was killed, and is no failure, since the next start mends it."""
     killed = subprocess.Popen([sys.executable, "-c", KILLED, str(home)])
@@ -97,9 +104,11 @@ def test_a_cluster_is_found_by_its_environment(postgresql_url: str, tmp_path: Pa
         PSKD_BROKER_URL=f"redis://:not-to-be-told@127.0.0.1:{away}/0",
         PSKD_MLFLOW_URL=f"http://pskd:not-to-be-told@127.0.0.1:{away}",
         PSKD_OBJECT_STORE_URL=str(tmp_path),
+        PSKD_SCRATCH_DIR=str(tmp_path / "scratch"),
     )
     assert [check["check"] for check in failed(examined)] == ["broker", "MLflow"]
     assert "not-to-be-told" not in examined.stdout + examined.stderr
+    assert "home, cache, objects, scratch" in examined.stdout  # one disk here
 
 
 def test_a_setting_that_is_wrong_is_named(home: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_full_tenant_finishes_what_runs_and_starts_nothing(service: TestClient
 
 @ON_BOTH
 def test_what_was_removed_of_a_job_is_said(service: TestClient, stored: Stored) -> None:
-    """Curves and events that retention took are not merely empty: job, curves and events say when they were removed."""
+    """Curves and events that retention took are not merely empty: job, curves, events and page say when they went."""
     stored.dataset()
     job_id = stored.finished_job()
     path = f"/v1/jobs/{job_id}"
@@ -153,5 +153,6 @@ def test_what_was_removed_of_a_job_is_said(service: TestClient, stored: Stored) 
     assert (curves["runs"][0]["curves"], curves["removed_at"]) == ({}, job["curves_removed_at"])
     (listed,) = service.get("/v1/jobs").json()["items"]
     assert listed["curves_removed_at"] == job["curves_removed_at"]
+    assert "Curves were removed" in service.get(f"/jobs/{job_id}").text
     accept = {"Accept": "text/event-stream"}
     assert service.get(f"{path}/events", headers=accept).status_code == 204

@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def test_an_import_that_its_tenant_may_not_store_fails_for_it(imports: Imports) 
     just fits it passes, and the row says how many bytes it takes.
     """
     dataset_id, job_id = imports.add(SYNTHETIC), imports.submit()
-    imports.fail(replace(LIMITS, tenant_bytes=1000))
+    imports.fail(ImportLimits.of(WorkerSettings(tenant_storage_bytes=1000)))
     dataset, job = imports.dataset(dataset_id), imports.job(job_id)
     assert (dataset.state, dataset.cause, job.cause) == (DatasetState.FAILED, "quota", "quota")
     assert dataset.detail is not None
@@ -121,7 +121,7 @@ def test_an_import_that_its_tenant_may_not_store_fails_for_it(imports: Imports) 
     shutil.rmtree(imports.folder / "dataset")
     needed = int(dataset.detail.partition(", and ")[2].split()[0])
     again = imports.add(SYNTHETIC)
-    imports.do(replace(LIMITS, tenant_bytes=needed))
+    imports.do(ImportLimits.of(WorkerSettings(tenant_storage_bytes=needed)))
     stored = imports.dataset(again)
     assert (stored.state, stored.tree_bytes) == (DatasetState.READY, needed)
     assert imports.objects.tree_size(stored.tree_digest or "") == needed
