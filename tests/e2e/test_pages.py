@@ -145,7 +145,7 @@ def test_a_job_from_the_form_to_its_results(page: Page, dataset_id: str) -> None
     expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded", timeout=60_000)
     expect(page.locator("#results .confusion")).to_be_visible()
     expect(page.locator("#results")).to_contain_text("24 test recordings of small")
-    for part in ("Student", "Which teacher the student follows", "Teacher fusion", "Teacher skeleton"):
+    for part in ("Student", "Which teacher the student follows", "Teachers"):
         expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     total = page.get_by_role("img", name="total: whole loss")
