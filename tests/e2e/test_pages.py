@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no browser is installed; on Debian: apt-get install chromium"),
 ]
+expect.set_options(timeout=30_000)  # a busy machine is no fault
 PHONE = {"width": 390, "height": 800}
 SPEC: dict[str, Any] = {
     **SMALL_SPEC,
@@ -76,7 +77,7 @@ def page(browser: Browser, stack_url: str) -> Iterator[Page]:
     context = browser.new_context(base_url=stack_url, viewport={"width": 1280, "height": 900})
     watched = Watched(context, stack_url)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()
     assert watched.complaints == []
