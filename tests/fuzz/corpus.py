@@ -164,7 +164,7 @@ def overlapping(times: int) -> bytes:
     whole = archive({"acc.npy": npy(np.zeros((200_000, 3), np.float32))})
     start = whole.index(b"PK\x01\x02")
     end = whole.index(b"PK\x05\x06")
-    entries = b"".join(_renamed(whole[start:end], f"a{number:04}.npy"[-7:].encode()) for number in range(times))
+    entries = b"".join(_renamed(whole[start:end], f"{number:03x}.npy".encode()) for number in range(times))
     tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, times, times, len(entries), start, 0)
     return whole[:start] + entries + tail
 
