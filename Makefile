@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-submit lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,7 @@ help:
 	@echo "make schemathesis  all that openapi.json allows and forbids, asked for MINUTES=20 (SEED=…): build/schemathesis.json"
 	@echo "make fuzz   N=10000 damaged and hostile uploads (SEED=…): build/fuzz.json"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
+	@echo "make bench-start  from a submit to the first training step, on SQLite and PostgreSQL (build/start.json)"
 	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
 	@echo "make setup  make .venv with everything; the others do it when needed"
 	@echo "make lock   resolve pyproject.toml into requirements.lock"
@@ -90,6 +91,10 @@ fuzz: setup
 # Over twenty minutes on two busy cores. The files go to a temporary folder, and away at the end.
 bench-large: setup
 	$(BIN)/python -m benchmarks.large $(if $(CLIPS),--clips $(CLIPS)) $(if $(FOLDER),--folder "$(FOLDER)")
+
+# Twenty runs on each database, one after another, each cancelled after its first step.
+bench-start: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.start $(ARGS)
 
 # Half a minute of submits, then minutes in which 300 of the jobs run to their end.
 bench-submit: setup

@@ -9,11 +9,6 @@ _PROMOTE, _ADMIN = Scope.PROMOTE, Scope.ADMIN
 
 # None: open to whoever reaches the port, since it says nothing of any tenant.
 SCOPES: Mapping[str, Scope | None] = {
-    "GET /": None,
-    "GET /docs": None,
-    "GET /docs/start.js": None,
-    "GET /docs/swagger-ui-bundle.js": None,
-    "GET /docs/swagger-ui.css": None,
     "GET /livez": None,
     "GET /readyz": None,
     "GET /metrics": _READ,
@@ -39,6 +34,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/sweeps": _SUBMIT,
     "GET /v1/sweeps": _READ,
     "GET /v1/sweeps/{sweep_id}": _READ,
+    "DELETE /v1/sweeps/{sweep_id}": _SUBMIT,
     "GET /v1/sweeps/{sweep_id}/summary": _READ,
     "POST /v1/sweeps/{sweep_id}/cancel": _SUBMIT,
     "GET /v1/leaderboard": _READ,
@@ -55,6 +51,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "GET /v1/models/{name}/history": _READ,
     "POST /v1/models/{name}/classify": _CLASSIFY,
     "GET /v1/system": _READ,
+    "GET /v1/usage": _READ,
     "POST /v1/webhooks": _ADMIN,
     "GET /v1/webhooks": _ADMIN,
     "GET /v1/webhooks/{webhook_id}": _ADMIN,
@@ -66,6 +63,32 @@ SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/keys/{key_id}/revoke": _ADMIN,
 }
 
+# What people see in a browser, beside the contract; a page's own requests go to operations above.
+PAGES: Mapping[str, Scope | None] = {
+    "GET /": None,
+    "GET /static/{name}": None,
+    "GET /sign-in": None,
+    "POST /sign-in": None,
+    "POST /sign-out": None,
+    "GET /docs": None,
+    "GET /docs/start.js": None,
+    "GET /docs/swagger-ui-bundle.js": None,
+    "GET /docs/swagger-ui.css": None,
+    "GET /jobs": _READ,
+    "GET /jobs/new": _READ,
+    "GET /jobs/{job_id}": _READ,
+    "GET /leaderboard": _READ,
+    "GET /leaderboard/compare": _READ,
+    "GET /leaderboard/{row_id}": _READ,
+    "GET /classify": _READ,
+    "POST /classify/{name}": _CLASSIFY,
+    "GET /datasets": _READ,
+    "GET /datasets/{dataset_id}": _READ,
+    "GET /models": _READ,
+    "GET /models/{name}": _READ,
+    "GET /system": _READ,
+}
+
 
 def scope_of(methods: Iterable[str], path: str) -> Scope | None:
     """The scope that a route needs; None: it is open.
@@ -75,6 +98,6 @@ def scope_of(methods: Iterable[str], path: str) -> Scope | None:
     """
     (operation,) = (f"{method} {path}" for method in methods)
     try:
-        return SCOPES[operation]
+        return SCOPES[operation] if operation in SCOPES else PAGES[operation]
     except KeyError:
         raise LookupError(f"api/access.py does not say which scope `{operation}` needs; add a line there") from None

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from api.browser import carries_header, check_token, secret_in_cookie
 from api.errors import FORBIDDEN, OUT_OF_SCOPE, UNAUTHENTICATED, Refusal, problem
 from store import keys
 from store.keys import Bearer, Known, Scope
@@ -49,6 +50,8 @@ async def admit(request: Request, needed: Scope | None) -> None:
             headers=_challenge(f'error="insufficient_scope", scope="{needed}"'),
         )
     request.state.caller = caller
+    if caller.key_id is not None and not carries_header(request):
+        check_token(request)
     request.state.about["tenant"] = caller.tenant
 
 
@@ -59,10 +62,9 @@ async def identify(request: Request) -> Caller:
 
 
 async def _bearer(request: Request) -> Caller:
-    header = request.headers.get("authorization")
-    if header is None:
+    if secret_in_cookie(request) is None and not carries_header(request):
         raise Refusal(UNAUTHENTICATED, "send an API key: `Authorization: Bearer pskd_…`", headers=_challenge(None))
-    if _secret_in(header) is None:
+    if _secret_of(request) is None:
         raise _invalid("the Authorization header is no `Bearer pskd_…` as it was issued")
     known = await known_key(request)
     if known is None:
@@ -77,7 +79,7 @@ async def _bearer(request: Request) -> Caller:
 async def known_key(request: HTTPConnection) -> Known | None:
     """What is known of the key that a request bears, looked up once a request; none where no keys are asked for."""
     services = request.app.state.services
-    secret = _secret_in(request.headers.get("authorization", ""))
+    secret = _secret_of(request)
     if secret is None or not services.settings.require_keys:
         return None
     if not hasattr(request.state, "known_key"):
@@ -89,9 +91,11 @@ async def known_key(request: HTTPConnection) -> Known | None:
     return known_key
 
 
-def _secret_in(header: str) -> str | None:
-    """What has the form of a key in an Authorization header."""
-    scheme, _, secret = header.partition(" ")
+def _secret_of(request: HTTPConnection) -> str | None:
+    """What has the form of a key in the Authorization header, or else in the cookie of a browser that signed in."""
+    if not carries_header(request):
+        return secret_in_cookie(request)
+    scheme, _, secret = request.headers["authorization"].partition(" ")
     secret = secret.strip()
     return secret if scheme.lower() == "bearer" and keys.is_key(secret) else None
 

@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from api.routing import Route
 
@@ -32,12 +32,6 @@ _POLICY = (
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 router = APIRouter(include_in_schema=False, route_class=Route)
-
-
-@router.get("/")
-async def home() -> RedirectResponse:
-    """Whoever opens the address that `pskd up` prints finds what there is."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

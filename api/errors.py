@@ -45,6 +45,7 @@ from store.errors import (
     OverTime,
     QuotaExceeded,
     StillUsed,
+    StorageFull,
     StoreError,
 )
 
@@ -85,6 +86,9 @@ class ProblemDetails(BaseModel):
     errors: tuple[Fault, ...] | None = None
     missing: tuple[str, ...] | None = Field(default=None, description="what a dataset lacks")
     gate: dict[str, JsonValue] | None = Field(default=None, description="figures that refused a promotion")
+    storage: dict[str, int] | None = Field(
+        default=None, description="`stored_bytes`, `adding_bytes` and `limit_bytes` of a tenant that is full"
+    )
     references: tuple[Referring, ...] | None = Field(default=None, description="what keeps it from being deleted")
     file: str | None = None
     row: int | None = Field(default=None, description="from 1")
@@ -115,10 +119,11 @@ MISSING_CONDITION = Kind(428, "precondition-required", "The request must say whi
 TOO_MANY = Kind(429, "too-many-requests", "Too many requests")
 INTERNAL = Kind(500, "internal-error", "The service failed")
 UNAVAILABLE = Kind(503, "unavailable", "The service cannot answer now")
+FULL = Kind(507, "storage-full", "The tenant has stored as much as it may")
 
 _GENERAL = (
     MALFORMED, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
-    MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE,
+    MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE, FULL,
 )  # fmt: skip
 _BY_STATUS = {kind.status: kind for kind in _GENERAL}
 
@@ -136,6 +141,7 @@ KINDS: dict[type[Exception], Kind] = {
     IllegalTransition: Kind(409, "illegal-transition", "That is not possible in this state"),
     KeyInFlight: Kind(409, "request-in-flight", "The same request is being worked on"),
     KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key belongs to another request"),
+    StorageFull: FULL,
     QuotaExceeded: Kind(429, "quota-exceeded", "A limit of this tenant is reached"),
     BadTarget: INVALID,
     BadCursor: Kind(422, "bad-cursor", "The cursor does not fit"),
@@ -180,8 +186,7 @@ async def answer(request: Request, error: Exception) -> Response:
 def problem(scope: Scope, error: Exception, **members: Any) -> Response:
     """The answer to an error; `members` are further members of the problem."""
     kind = kind_of(error)
-    if kind.status >= INTERNAL.status and not isinstance(error, Refusal):
-        logger.error("request %s failed", request_id(scope), exc_info=error)
+    _log(scope, kind, error)
     content = ProblemDetails(
         type=_URN + kind.slug,
         title=kind.title,
@@ -192,11 +197,19 @@ def problem(scope: Scope, error: Exception, **members: Any) -> Response:
         errors=_faults(error) or None,
         missing=getattr(error, "missing", None) or None,
         gate=getattr(error, "gate", None),
+        storage=getattr(error, "storage", None),
         references=tuple(map(Referring.model_validate, error.references)) if isinstance(error, StillUsed) else None,
         **(problem_fields(error) if isinstance(error, DataError) else {}),
     )
     body = content.model_dump(mode="json", exclude_none=True) | members
     return Response(json.dumps(body), kind.status, _headers(kind, error), MEDIA_TYPE)
+
+
+def told_of(scope: Scope, error: Exception) -> tuple[Kind, str, dict[str, str]]:
+    """What a page says of an error: its kind, the detail, and the headers that go with it."""
+    kind = kind_of(error)
+    _log(scope, kind, error)
+    return kind, _detail(kind, error), _headers(kind, error)
 
 
 def request_id(scope: Scope) -> str:
@@ -224,6 +237,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"description": _BY_STATUS[status].title, "content": content}
         for status in sorted({FORBIDDEN.status, INVALID.status, INTERNAL.status, UNAVAILABLE.status, *statuses})
     }
+
+
+def _log(scope: Scope, kind: Kind, error: Exception) -> None:
+    if kind in {INTERNAL, UNAVAILABLE} and not isinstance(error, Refusal):
+        logger.error("request %s failed", request_id(scope), exc_info=error)
 
 
 def _detail(kind: Kind, error: Exception) -> str:

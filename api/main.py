@@ -17,6 +17,11 @@ from api.errors import HANDLED, answer
 from api.figures import Figures, SystemFigures
 from api.limits import Counts, RateLimit, budgets_of
 from api.middleware import Conversation, Heads
+from api.pages import assets, sign_in
+from api.pages import board as board_pages
+from api.pages import catalogue as catalogue_pages
+from api.pages import classify as classify_pages
+from api.pages import jobs as job_pages
 from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system, webhooks
 from api.routing import check_guarded
 from api.tracing import Traced
@@ -28,6 +33,8 @@ _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the 
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
     classify.router, keys.router, webhooks.router, system.router, docs.router,
+    assets.router, sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
+    catalogue_pages.router,
 )  # fmt: skip
 
 

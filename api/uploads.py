@@ -24,6 +24,7 @@ class _ToFolder(MultiPartParser):
 
     folder: Path
     fields_before: dict[str, str] | None = None  # the fields that came before the file, once it begins
+    file_bytes = 0  # of the file, so far
 
     def on_headers_finished(self) -> None:
         """Open the file of the part that begins."""
@@ -35,14 +36,25 @@ class _ToFolder(MultiPartParser):
             upload.file = file
             self._files_to_close_on_error.append(file)
 
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Count what comes of the file."""
+        super().on_part_data(data, start, end)
+        if self._current_part.file is not None:
+            self.file_bytes += end - start
+
 
 @asynccontextmanager
 async def form_file(
-    request: Request, *, folder: Path, check: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
+    request: Request,
+    *,
+    folder: Path,
+    check: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
+    count: Callable[[int], None] | None = None,
 ) -> AsyncIterator[tuple[UploadFile, FormData]]:
     """The file in the field `file` of a multipart form, written below `folder` while it lasts, and the form.
 
-    `check` may refuse the form by the fields that come before the file, while the file has only begun to arrive.
+    `check` may refuse the form by the fields that come before the file, while the file has only begun to arrive;
+    `count` is told how many bytes of the file have come, again and again, and may refuse them.
 
     Raises:
         Refusal: the form is damaged (400), or has no such file or an empty one (422).
@@ -50,7 +62,9 @@ async def form_file(
     parser = _ToFolder(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
     parser.folder = folder
     if check is not None:
-        parser.stream = _checked(request.stream(), parser, check)
+        parser.stream = _checked(parser.stream, parser, check)
+    if count is not None:
+        parser.stream = _counted(parser.stream, parser, count)
     try:
         form = await parser.parse()
     except MultiPartException as damaged:
@@ -78,8 +92,16 @@ async def body_file(request: Request, *, folder: Path, most_in_memory: int) -> A
         yield cast("IO[bytes]", file)
 
 
+async def _counted(
+    stream: AsyncGenerator[bytes, None], parser: _ToFolder, count: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
+    async for chunk in stream:
+        yield chunk
+        count(parser.file_bytes)
+
+
 async def _checked(
-    stream: AsyncIterator[bytes], parser: _ToFolder, check: Callable[[Mapping[str, str]], Awaitable[None]]
+    stream: AsyncGenerator[bytes, None], parser: _ToFolder, check: Callable[[Mapping[str, str]], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
     waiting = True
     async for chunk in stream:

@@ -143,6 +143,9 @@ class JobSummary(Answer):
     finished_at: datetime | None
     progress: Progress | None
     eta_s: float | None
+    checkpoints_removed_at: datetime | None = None
+    curves_removed_at: datetime | None = None
+    events_removed_at: datetime | None = None
 
 
 class Job(JobSummary):

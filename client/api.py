@@ -45,9 +45,10 @@ from client.answers import (
     SweepSummary,
 )
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
+from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.transport import Body, Patience, Transport
-from client.upkeep import Deletion, Key, NewKey
+from client.upkeep import Deletion, Key, NewKey, Usage
 from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
@@ -227,7 +228,7 @@ class Client:
                 with self._transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
                     if response.status_code == 204:  # the job has ended and all was told
                         return
-                    for event in _events(response.iter_lines()):
+                    for event in events_of(response.iter_lines()):
                         after = event.seq
                         patience.renew()
                         yield event
@@ -261,6 +262,10 @@ class Client:
     def cancel_sweep(self, sweep_id: str) -> Sweep:
         """End a sweep; what its trials have finished stays."""
         return self._post(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}/cancel")
+
+    def delete_sweep(self, sweep_id: str, *, force: bool = False) -> Deletion:
+        """Delete an ended sweep; with `force` the jobs of its trials and their results go along."""
+        return self._delete(f"/v1/sweeps/{quote(sweep_id, safe='')}", force=force)
 
     def follow_sweep(self, sweep_id: str) -> Iterator[Sweep]:
         """The sweep as it stands now and whenever a trial has changed its state, until it has ended."""
@@ -355,7 +360,7 @@ class Client:
             columns=columns,
         )
 
-    # --- Keys -----------------------------------------------------------------------------------------------------
+    # --- Keys and usage -------------------------------------------------------------------------------------------
 
     def create_key(self, name: str, scopes: Iterable[str], *, expires_at: datetime | None = None) -> NewKey:
         """Make a key of one's own tenant; it is shown this once."""
@@ -369,6 +374,10 @@ class Client:
     def revoke_key(self, key_id: str) -> Key:
         """Let a key's bearer in no more."""
         return self._post(Key, f"/v1/keys/{quote(key_id, safe='')}/revoke")
+
+    def usage(self) -> Usage:
+        """How much the tenant has stored of what, and how much it may."""
+        return self._get(Usage, "/v1/usage")
 
     # --- Webhooks -------------------------------------------------------------------------------------------------
 
@@ -430,14 +439,3 @@ class Client:
 
 def _plain(spec: JobSpec | SweepSpec | Mapping[str, Any]) -> Mapping[str, Any]:
     return spec if isinstance(spec, Mapping) else spec.model_dump(mode="json")
-
-
-def _events(lines: Iterable[str]) -> Iterator[Event]:
-    """Server-sent events; their number and kind stand in the data as well."""
-    data: list[str] = []
-    for line in lines:
-        if line.startswith("data:"):
-            data.append(line.removeprefix("data:").removeprefix(" "))
-        elif not line and data:
-            yield Event.model_validate_json("\n".join(data))
-            data = []

@@ -11,6 +11,7 @@ from client import output
 from client.answers import Classification, Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
 from client.comparison import print_comparison
+from client.doctor_command import doctor
 from client.errors import ClientError, NotInstalled, Refused, Unreachable
 from client.home import default_home, owner_of
 from client.inspect_command import inspect
@@ -18,6 +19,7 @@ from client.job_commands import JobId, jobs
 from client.key_commands import keys
 from client.model_commands import models, promote
 from client.options import AsJson, Columns, Force, Target, service_of
+from client.ports import MLFLOW_PORT, PORT
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
@@ -25,6 +27,7 @@ from client.sweep_output import print_sweep
 from client.template import write_template
 from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
+from client.usage_command import usage
 from client.watch import watch as watch_jobs
 from client.webhook_commands import webhooks
 
@@ -81,10 +84,10 @@ def up(
         Path | None, typer.Option(envvar="PSKD_HOME", help="Folder of all state.  [default: ~/.pskd]")
     ] = None,
     host: Annotated[str, typer.Option(envvar="PSKD_HOST", help="Address the service listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = 8750,
+    port: Annotated[int, typer.Option(envvar="PSKD_PORT", min=0, max=65535, help="0: any free port.")] = PORT,
     mlflow_port: Annotated[
         int, typer.Option(envvar="PSKD_MLFLOW_PORT", min=0, max=65535, help="Another free port if it is taken.")
-    ] = 8751,
+    ] = MLFLOW_PORT,
     runs_at_once: Annotated[
         int | None, typer.Option(min=1, envvar="PSKD_RUNS_AT_ONCE", help="Default: processor cores.")
     ] = None,
@@ -103,6 +106,9 @@ def up(
         runs_at_once=runs_at_once,
         as_json=as_json,
     )
+
+
+app.command()(doctor)
 
 
 # --- Datasets -----------------------------------------------------------------------------------------------------
@@ -325,7 +331,7 @@ def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
 # --- Sweeps -------------------------------------------------------------------------------------------------------
 
 app.command()(sweep)
-app.command()(sweeps)
+app.add_typer(sweeps, name="sweeps")
 
 
 # --- Results ------------------------------------------------------------------------------------------------------
@@ -372,6 +378,7 @@ app.add_typer(models, name="models")
 app.add_typer(webhooks, name="webhooks")
 app.command()(promote)
 app.add_typer(keys, name="keys")
+app.command()(usage)
 
 
 app.command()(inspect)

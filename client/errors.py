@@ -87,6 +87,12 @@ class Busy(Refused):
     remedy = "try again in a while"
 
 
+class Full(Refused):
+    """The tenant has stored as much as it may."""
+
+    remedy = "`pskd usage` shows what takes how much; delete what is no longer needed, or ask the service's operator"
+
+
 class ServiceFault(Refused):
     """The service failed; its log holds the cause under the request id."""
 
@@ -105,6 +111,7 @@ _BY_STATUS: dict[int, type[Refused]] = {
     502: Busy,
     503: Busy,
     504: Busy,
+    507: Full,
 }
 
 

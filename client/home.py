@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Where state lives follows from the home folder alone, whatever a cluster's environment says.
+NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
 # A stack whose `pskd up` was killed still takes a moment to end its parts; they hold the folder until then.
 _PATIENCE_S = 30.0
 
@@ -25,6 +27,18 @@ class HomeInUse(Exception):
 def default_home() -> Path:
     """PSKD_HOME, else a hidden folder of the user."""
     return Path(os.environ.get("PSKD_HOME") or Path.home() / ".pskd")
+
+
+def inherited(home: Path) -> dict[str, str]:
+    """What a process of the stack in `home` takes from this one's environment."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    # The parts talk over loopback, which no proxy reaches.
+    direct = {name: _without_proxy(os.environ.get(name, "")) for name in ("no_proxy", "NO_PROXY")}
+    return kept | direct | {"PSKD_HOME": str(home)}
+
+
+def _without_proxy(hosts: str) -> str:
+    return ",".join(filter(None, [hosts, "127.0.0.1", "localhost", "::1"]))
 
 
 @contextmanager
@@ -60,6 +74,18 @@ def owner_of(home: Path) -> dict[str, Any]:
     return loaded
 
 
+def is_owned(home: Path) -> bool:
+    """Whether a process holds the folder; looking changes nothing."""
+    try:
+        with (home / "stack.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no such folder, or it is another user's
+        return False
+    return False
+
+
 def _lock(descriptor: int, home: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
@@ -67,12 +93,13 @@ def _lock(descriptor: int, home: Path) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = owner_of(home)
-            if _lives(owner.get("pid")) or time.monotonic() > deadline:
+            if lives(owner.get("pid")) or time.monotonic() > deadline:
                 raise HomeInUse(home, owner) from None
             time.sleep(0.1)
 
 
-def _lives(pid: int | None) -> bool:
+def lives(pid: int | None) -> bool:
+    """Whether there is a process of this number."""
     if pid is None:
         return False
     try:

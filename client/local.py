@@ -1,7 +1,6 @@
 """The embedded stack: broker, database, MLflow, API, worker and keeper of one home folder, as one thing."""
 
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,17 +11,14 @@ from pathlib import Path
 import httpx
 
 from client.broker import plan_broker
-from client.home import owned, publish
-from client.parts import Kept, Part, Running, Say, StackError, how_it_ended, last_lines
+from client.home import NOT_INHERITED, inherited, owned, publish
+from client.parts import CODE, Kept, Part, Running, Say, StackError, how_it_ended, last_lines
+from client.ports import MLFLOW_PORT, PORT, free_port, is_free
 
-# Where `python -m api` finds its module, whatever folder the user is in and whatever `api.py` lies there.
-_CODE = Path(__file__).resolve().parents[1]
 _LOOK_EVERY_S = 0.1
 _START_WITHIN_S = 180.0
 _TROUBLE_PAUSE_S = 5.0
 _STOP_ORDER = ("api", "worker", "keeper", "mlflow", "broker")
-# Where state lives follows from the home folder alone, whatever a cluster's environment says.
-_NOT_INHERITED = frozenset({"PSKD_DATABASE_URL", "PSKD_OBJECT_STORE_URL", "PSKD_CACHE_DIR", "PSKD_SCRATCH_DIR"})
 
 
 class Interrupted(Exception):
@@ -40,8 +36,8 @@ class Options:
 
     home: Path
     host: str = "127.0.0.1"
-    port: int = 8750
-    mlflow_port: int = 8751
+    port: int = PORT
+    mlflow_port: int = MLFLOW_PORT
     runs_at_once: int = field(default_factory=cores)
 
 
@@ -110,15 +106,14 @@ class _Stack:
 
     def _environment(self, broker_url: str) -> Mapping[str, str]:
         """What every part is told; the one place that maps options to settings."""
-        for name in sorted(_NOT_INHERITED & os.environ.keys()):
+        for name in sorted(NOT_INHERITED & os.environ.keys()):
             self._say(f"{name} is not used: this stack keeps all its state in its home folder")
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        kept = inherited(self._home)
         # Who is let in without a key is at this machine and reads its files anyway; who bears a key may be anybody.
-        paths = {"PSKD_ALLOW_PATH_IMPORT": "false" if "PSKD_REQUIRE_KEYS" in inherited else "true"}
+        paths = {"PSKD_ALLOW_PATH_IMPORT": "false" if "PSKD_REQUIRE_KEYS" in kept else "true"}
         return {
             **paths,
-            **inherited,
-            "PSKD_HOME": str(self._home),
+            **kept,
             "PSKD_HOST": self._options.host,
             "PSKD_PORT": str(self._options.port),
             "PSKD_BROKER_URL": broker_url,
@@ -126,8 +121,6 @@ class _Stack:
             "PSKD_RUNS_AT_ONCE": str(self._options.runs_at_once),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUNBUFFERED": "1",
-            # The parts talk over loopback, which no proxy reaches.
-            **{name: _without_proxy(os.environ.get(name, "")) for name in ("no_proxy", "NO_PROXY")},
         }
 
     def _start(self, *parts: Part) -> None:
@@ -188,20 +181,12 @@ class _Stack:
         publish(self._home, {"url": self._addresses.url, "mlflow_url": self._addresses.mlflow_url, "parts": pids})
 
 
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _choose_ports(options: Options) -> Options:
-    if options.port and not _is_free(options.host, options.port):
+    if options.port and not is_free(options.host, options.port):
         raise StackError(
             f"port {options.port} of {options.host} is taken", "choose another with --port, or --port 0 for any"
         )
-    mlflow_port = options.mlflow_port if _is_free("127.0.0.1", options.mlflow_port) else 0
+    mlflow_port = options.mlflow_port if is_free("127.0.0.1", options.mlflow_port) else 0
     return Options(
         home=options.home,
         host=options.host,
@@ -209,18 +194,6 @@ def _choose_ports(options: Options) -> Options:
         mlflow_port=mlflow_port or free_port(),
         runs_at_once=options.runs_at_once,
     )
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do: a port whose last connections are still being closed is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _url(host: str, port: int) -> str:
@@ -243,7 +216,7 @@ def _python(
     ready: Callable[[], bool] = lambda: True,
     grace_s: float = 5.0,
 ) -> Part:
-    return Part(name, (sys.executable, "-m", module), _CODE, environment, ready, grace_s)
+    return Part(name, (sys.executable, "-m", module), CODE, environment, ready, grace_s)
 
 
 def _mlflow(folder: Path, url: str, port: int, environment: Mapping[str, str]) -> Part:
@@ -266,7 +239,3 @@ def _answers(url: str) -> bool:
 
 def _failed(what: str, code: int, log: Path) -> StackError:
     return StackError(f"the {what} {how_it_ended(code)}:\n{last_lines(log)}", f"its whole log is {log}")
-
-
-def _without_proxy(hosts: str) -> str:
-    return ",".join(filter(None, [hosts, "127.0.0.1", "localhost", "::1"]))

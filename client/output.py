@@ -29,7 +29,7 @@ _BOUNDLESS = 10_000  # letters; wider than any terminal
 _NUMBERS = frozenset(
     {
         "recordings", "seed", "accuracy", "macro-F1", "F1", "N", "seeds", "parameters", "version", "A", "B", "A − B",
-        "only A right", "only B right", "p", "waiting", "given up", "attempts",
+        "only A right", "only B right", "p", "waiting", "given up", "attempts", "count", "size",
     }
 )  # fmt: skip
 _STYLES = {

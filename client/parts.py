@@ -10,6 +10,8 @@ from pathlib import Path
 
 from client import leash
 
+# Where `python -m api` finds its module, whatever folder the user is in and whatever `api.py` lies there.
+CODE = Path(__file__).resolve().parents[1]
 _LARGEST_LOG_BYTES = 10_000_000
 # After so long a part counts as well again, and its next death is the first.
 _STEADY_S = 60.0

@@ -8,7 +8,7 @@ import typer
 from client import output
 from client.answers import Sweep
 from client.api import Client
-from client.options import AsJson, service_of
+from client.options import AsJson, Force, service_of
 from client.specfile import BadSpecFile, read_mapping
 from client.sweep_output import SWEEPS, SweepNotSucceeded, print_estimate, print_sweep, watch_sweep, write_best
 
@@ -58,7 +58,24 @@ def _watch_sweep(service: Client, found: Sweep, *, as_json: bool) -> Sweep:
         raise
 
 
-def sweeps(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """All sweeps, newest first."""
+sweeps = typer.Typer(help="Sweeps; without a command, all of them, newest first.")
+
+
+@sweeps.callback(invoke_without_command=True)
+def list_sweeps(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Sweeps; without a command, all of them, newest first."""
+    if ctx.invoked_subcommand is None:
+        with service_of(ctx) as service:
+            output.print_many(service.sweeps(), SWEEPS, as_json=as_json, empty="no sweeps; `pskd sweep`")
+
+
+@sweeps.command("delete")
+def delete_sweep(
+    ctx: typer.Context,
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, as `pskd sweeps` shows it.")],
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete an ended sweep; with --force the jobs of its trials and their results go along."""
     with service_of(ctx) as service:
-        output.print_many(service.sweeps(), SWEEPS, as_json=as_json, empty="no sweeps; `pskd sweep`")
+        output.print_deletion(service.delete_sweep(sweep, force=force), as_json=as_json)

@@ -1,4 +1,4 @@
-"""What the service answers about what it keeps: keys, and what a deletion removed."""
+"""What the service answers about what it keeps: keys, how much is stored, and what a deletion removed."""
 
 from datetime import datetime
 
@@ -28,3 +28,22 @@ class NewKey(Key):
     """A key that was just made, this once in full; null where the request was a repetition."""
 
     key: str | None
+
+
+class Kept(Answer):
+    """All that is stored of one kind; an older version's objects that nobody has measured yet count as 0 bytes."""
+
+    count: int
+    size_bytes: int
+    unmeasured: int
+
+
+class Usage(Answer):
+    """What a tenant has stored, and may; without a limit nothing is said to be left."""
+
+    kinds: dict[str, Kept]
+    size_bytes: int
+    unmeasured: int
+    limit_bytes: int | None
+    left_bytes: int | None
+    cached_bytes: int

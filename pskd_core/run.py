@@ -6,6 +6,7 @@ The command line and the worker both go through here, so they give the same numb
 import copy
 import math
 import platform
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -114,7 +115,9 @@ class Run:
         }
         self.device = pick_device(spec)
         check_processes(spec, recordings=len(fold.train), gpus=_gpus(self.device))
+        began_at = time.monotonic()
         self.train_clips = prepare_clips(dataset, fold.train, spec)
+        self.preparing_s = time.monotonic() - began_at
         self._resume, self._answers, self._answers_limit_bytes = resume, answers, answers_limit_bytes
         # Looked at once: a folder that comes or goes meanwhile must not change how this run trains.
         self.replays = answers is not None and answers.exists()

@@ -49,14 +49,27 @@ _HELD = (Dataset.state == DatasetState.VALIDATING) & Dataset.worker.is_not(None)
 
 
 def create(
-    session: Session, *, name: str, source: dict[str, Any], upload_digest: str | None = None, tenant: str = TENANT
+    session: Session,
+    *,
+    name: str,
+    source: dict[str, Any],
+    upload_digest: str | None = None,
+    upload_bytes: int | None = None,
+    tenant: str = TENANT,
 ) -> Dataset:
     """A dataset that waits for its import, and a wake of the `io` queue.
 
     Raises:
         Conflict: a dataset of that name is there and has not failed.
     """
-    dataset = Dataset(tenant=tenant, name=name, source=source, upload_digest=upload_digest, queued_at=db_now())
+    dataset = Dataset(
+        tenant=tenant,
+        name=name,
+        source=source,
+        upload_digest=upload_digest,
+        upload_bytes=upload_bytes,
+        queued_at=db_now(),
+    )
     taken = exists().where(Dataset.tenant == tenant, Dataset.name == name, Dataset.state != DatasetState.FAILED)
     if session.scalar(select(taken)):
         raise Conflict(f"there is already a dataset {name!r}")
@@ -91,7 +104,7 @@ def renew(session: Session, claim: Claim, *, lease_s: float) -> None:
 
 
 def finish_import(
-    session: Session, claim: Claim, *, report: dict[str, Any], content_digest: str, tree_digest: str
+    session: Session, claim: Claim, *, report: dict[str, Any], content_digest: str, tree_digest: str, tree_bytes: int
 ) -> Dataset:
     """The dataset is ready. Then, in the same transaction, expand or fail each of `jobs.waiting(session, dataset.id)`.
 
@@ -101,7 +114,8 @@ def finish_import(
     # Jobs that are being submitted on it are waited for, and then found waiting; later ones find it ready.
     dataset = claims.hold(session, Dataset, claim, _HELD, no_new_references=True)
     dataset.state = DatasetState.READY
-    dataset.report, dataset.content_digest, dataset.tree_digest = report, content_digest, tree_digest
+    dataset.report, dataset.content_digest = report, content_digest
+    dataset.tree_digest, dataset.tree_bytes = tree_digest, tree_bytes
     claims.release(dataset)
     session.flush()
     return dataset

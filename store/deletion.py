@@ -84,6 +84,28 @@ def delete_job(session: Session, job_id: str, *, force: bool = False, tenant: st
     return _remove_jobs(session, of_tenant)
 
 
+def delete_sweep(session: Session, sweep_id: str, *, force: bool = False, tenant: str = TENANT) -> Removed:
+    """Deletes an ended sweep; with `force` also the jobs of its trials, as `delete_job` does.
+
+    Raises:
+        NotFound: no such sweep.
+        IllegalTransition: it has not ended.
+        StillUsed: its trials have jobs and nobody forces it, or a model of theirs is served.
+    """
+    # Whoever is about to propose a trial waits, and then finds no sweep.
+    locked = select(Sweep).where(Sweep.id == sweep_id, Sweep.tenant == tenant).with_for_update()
+    sweep = session.scalars(locked).one_or_none()
+    if sweep is None:
+        raise NotFound("sweep", sweep_id)
+    _check_sweeps_ended(session, [sweep])
+    trials = select(SweepTrial.job_id).where(SweepTrial.sweep_id == sweep_id, SweepTrial.job_id.is_not(None))
+    of_sweep = Job.id.in_(session.scalars(trials).all())
+    found = [Reference("job", job.id, job.name) for job in _ended_jobs(session, of_sweep)]
+    _check_unused(f"sweep {sweep_id}", found, force=force)
+    session.execute(delete(Sweep).where(Sweep.id == sweep_id))
+    return Counter({"sweeps": 1}) + _remove_jobs(session, of_sweep)
+
+
 def delete_model(
     session: Session, name: str, *, bearer: Bearer | None = None, force: bool = False, tenant: str = TENANT
 ) -> Removed:

@@ -81,6 +81,18 @@ class QuotaExceeded(StoreError):
     """A tenant has as much waiting as it may have."""
 
 
+class StorageFull(StoreError):
+    """A tenant has as much stored as it may have; `storage` holds the figures."""
+
+    def __init__(self, *, stored_bytes: int, adding_bytes: int, limit_bytes: int) -> None:
+        more = f", and {adding_bytes} more do not fit" if adding_bytes else ""
+        super().__init__(
+            f"this tenant has stored {stored_bytes} bytes of the {limit_bytes} that it may{more}; delete datasets, "
+            "jobs, sweeps or models, or have the operator raise PSKD_TENANT_STORAGE_BYTES"
+        )
+        self.storage = {"stored_bytes": stored_bytes, "adding_bytes": adding_bytes, "limit_bytes": limit_bytes}
+
+
 class KeyReused(StoreError):
     """An idempotency key came with another payload before."""
 

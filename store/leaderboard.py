@@ -210,3 +210,9 @@ def get(session: Session, configuration_id: str, *, tenant: str = TENANT) -> Con
     if len(rows) > 1:
         raise Conflict(f"several rows have an id that begins with {configuration_id!r}; give more of it")
     return rows[0]
+
+
+def results(session: Session, configuration: Configuration) -> Sequence[ConfigurationResult]:
+    """What a row's figures are made of: its tests, in order of seed and fold."""
+    of_row = select(ConfigurationResult).where(ConfigurationResult.configuration_id == configuration.id)
+    return session.scalars(of_row.order_by(ConfigurationResult.seed, ConfigurationResult.fold)).all()

@@ -69,6 +69,7 @@ class FailureCause(StrEnum):
     NAN_LOSS = "nan_loss"
     WORKER_LOST = "worker_lost"  # workers died too often without progress
     TIMEOUT = "timeout"
+    QUOTA = "quota"  # its tenant may not store that much
     INTERNAL = "internal"  # a fault of this software
 
 
@@ -133,6 +134,11 @@ ENDED_RUN = frozenset({RunState.CANCELLED, RunState.SUCCEEDED, RunState.FAILED})
 ENDED_JOB = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
 ENDED_SWEEP = frozenset({SweepState.CANCELLED, SweepState.SUCCEEDED, SweepState.FAILED})
 CLAIMABLE = frozenset({RunState.QUEUED, RunState.RETRYING})
+
+
+def possible(state: JobState) -> frozenset[JobEvent]:
+    """What a user can ask of a job in that state."""
+    return frozenset(event for before, event in _JOB if before is state)
 
 
 def next_run_state(state: RunState, event: RunEvent) -> RunState:

@@ -5,6 +5,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 
 from store.engine import make_engine
@@ -31,6 +32,11 @@ def upgrade(url: str, revision: str = "head") -> None:
             command.upgrade(config, revision)
     finally:
         engine.dispose()
+
+
+def revisions() -> list[str]:
+    """All that this version knows, the newest first."""
+    return [each.revision for each in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()]
 
 
 def _wait_for_others(connection: Connection) -> None:

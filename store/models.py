@@ -19,6 +19,12 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 Large = Annotated[int, mapped_column(BigInteger)]  # bytes, operations: more than 2³¹
 
+# Runs of before sizes were written with digests; the keeper measures them.
+UNMEASURED = (
+    "(run.checkpoint_digest IS NOT NULL AND run.checkpoint_bytes IS NULL)"
+    " OR (run.predictions_digest IS NOT NULL AND run.predictions_bytes IS NULL)"
+)
+
 
 class Claimable:
     """Columns of a row that one worker at a time owns.
@@ -46,9 +52,11 @@ class Dataset(Claimable, Base):
     state: Mapped[DatasetState] = mapped_column(default=DatasetState.VALIDATING)
     source: Mapped[dict[str, Any]]  # {"kind": "upload" | "synthetic" | "path", …}
     upload_digest: Mapped[str | None]  # the uploaded file in the object store
+    upload_bytes: Mapped[Large | None]
     report: Mapped[dict[str, Any] | None]  # counts, protocols, problems
     content_digest: Mapped[str | None]  # what the dataset is; goes into a configuration's identity
     tree_digest: Mapped[str | None]  # its files in the object store
+    tree_bytes: Mapped[Large | None]
     cause: Mapped[str | None]
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
@@ -80,6 +88,9 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    checkpoints_removed_at: Mapped[datetime | None]  # the last time, because the job had ended long before
+    curves_removed_at: Mapped[datetime | None]
+    events_removed_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(None, "tenant", "id"),
@@ -113,10 +124,12 @@ class Run(Claimable, Base):
     epoch: Mapped[int] = mapped_column(default=0)  # epochs done and recorded
     epochs: Mapped[int | None]  # epochs in all, known once it runs
     checkpoint_digest: Mapped[str | None]
+    checkpoint_bytes: Mapped[Large | None]
     checkpoint_epoch: Mapped[int | None]  # epochs done in the checkpoint
     result: Mapped[dict[str, Any] | None]  # scores of student and teachers, parameters, MACs
     report: Mapped[dict[str, Any] | None]  # confusion matrix, per-class and per-subject scores
     predictions_digest: Mapped[str | None]
+    predictions_bytes: Mapped[Large | None]
     bundle_digest: Mapped[str | None]
     bundle_bytes: Mapped[Large | None]
     tracking_id: Mapped[str | None]  # the run's id in MLflow
@@ -141,6 +154,9 @@ class Run(Claimable, Base):
         _partial("ix_run_lease", "lease_expires_at", where="state = 'running'"),
         _partial("ix_run_running", "tenant", where="state = 'running'"),
         _partial("ix_run_served", "tenant", "claimed_at", where="claimed_at IS NOT NULL"),
+        # What a tenant has stored is summed up from the index alone.
+        Index("ix_run_stored", "tenant", "checkpoint_bytes", "predictions_bytes", "bundle_bytes"),
+        _partial("ix_run_unmeasured", "tenant", "id", where=UNMEASURED.replace("run.", "")),
     )
 
 
@@ -172,7 +188,10 @@ class Metric(Base):
 
 
 class Event(Base):
-    """What happened to a job. Invariant: `seq` counts 1, 2, 3 … without gaps, in order of commit."""
+    """What happened to a job. Invariant: `seq` counts 1, 2, 3 … without gaps, in order of commit.
+
+    Of a job that ended long ago retention removes events, the first ones first.
+    """
 
     __tablename__ = "event"
 

@@ -59,7 +59,7 @@ class ObjectStore:
 
     def put_bytes(self, data: bytes) -> str:
         """Stores bytes and returns their digest."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = digest_of(data)
         if self._local:
             _write_beside(self._path(digest), lambda file: file.write(data))
         else:
@@ -112,9 +112,24 @@ class ObjectStore:
             on_file()
         return self.put_bytes(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode())
 
+    def age_s(self, digest: str) -> float:
+        """Seconds since it was last put, by the store's clock then and this machine's now."""
+        return self._age_s(self._key(digest))
+
     def exists(self, digest: str) -> bool:
         """Whether the object is there."""
         return bool(self._fs.exists(self._key(digest)))
+
+    def size(self, digest: str) -> int:
+        """Bytes of an object. Raises ObjectMissing."""
+        try:
+            return int(self._fs.size(self._key(digest)))
+        except FileNotFoundError:
+            raise ObjectMissing(f"there is no object {digest}") from None
+
+    def tree_size(self, digest: str) -> int:
+        """Bytes of a tree's files, as `size_of` counts them. Raises ObjectMissing, ObjectDamaged."""
+        return sum(map(self.size, self.list_tree(digest).values()))
 
     def open(self, digest: str) -> IO[bytes]:
         """An object's bytes, to be read and closed; they are not checked. Raises ObjectMissing."""
@@ -128,7 +143,7 @@ class ObjectStore:
         """An object's bytes, checked. Raises ObjectMissing, ObjectDamaged."""
         with self.open(digest) as source:
             data = source.read()
-        _check(digest, hashlib.sha256(data).hexdigest())
+        _check(digest, digest_of(data))
         return data
 
     def get_file(self, digest: str) -> Path:
@@ -285,6 +300,16 @@ class ObjectStore:
 
     def _path(self, digest: str) -> Path:
         return Path(self._key(digest))
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder: what its tree takes in a store, but for the list of them."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def digest_of(data: bytes) -> str:
+    """What names these bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check(expected: str, found: str) -> None:

@@ -64,6 +64,7 @@ class Finish:
     report: dict[str, Any]  # confusion matrix, per-class and per-subject scores
     test: Tested | None  # null: the test part was not touched
     predictions_digest: str | None
+    predictions_bytes: int | None
     bundle_digest: str | None
     bundle_bytes: int | None
     register: bool  # make the bundle the next version of the job's model
@@ -204,7 +205,7 @@ def warn(session: Session, claim: Claim, detail: str) -> None:
     events.append(session, run.job_id, Happening("warning", {**name_of(run), "detail": detail}))
 
 
-def save_checkpoint(session: Session, claim: Claim, *, digest: str, epoch: int) -> None:
+def save_checkpoint(session: Session, claim: Claim, *, digest: str, size_bytes: int, epoch: int) -> None:
     """Commits a checkpoint (already in the object store) after `epoch` done epochs; a later one is progress.
 
     Raises:
@@ -213,7 +214,7 @@ def save_checkpoint(session: Session, claim: Claim, *, digest: str, epoch: int) 
     run = claims.hold(session, Run, claim, _HELD)
     if run.checkpoint_epoch is None or epoch > run.checkpoint_epoch:
         run.stalled_attempts = 0
-    run.checkpoint_digest, run.checkpoint_epoch = digest, epoch
+    run.checkpoint_digest, run.checkpoint_bytes, run.checkpoint_epoch = digest, size_bytes, epoch
     session.flush()
 
 
@@ -230,7 +231,7 @@ def succeed(session: Session, claim: Claim, finish: Finish) -> RunState:
         _end(session, run, RunEvent.STOP_CANCELLED)
         return run.state
     run.result, run.report = finish.result, finish.report
-    run.predictions_digest = finish.predictions_digest
+    run.predictions_digest, run.predictions_bytes = finish.predictions_digest, finish.predictions_bytes
     run.bundle_digest, run.bundle_bytes = finish.bundle_digest, finish.bundle_bytes
     session.flush()
     _publish(session, run, finish)

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+")  # a name or an address, without scheme, port or brackets
 
+Days = Annotated[float | None, Field(gt=0, le=36500)]
 Rate = Annotated[str | None, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 
 
@@ -42,12 +43,19 @@ class Settings(BaseSettings):
     max_stalled_attempts: int = Field(default=3, ge=1, description="attempts without a new checkpoint")
     tenant_runs_at_once: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
     tenant_waiting_jobs: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
+    tenant_storage_bytes: int | None = Field(default=None, ge=1, description="of one tenant; none means no limit")
     renudge_s: float = Field(default=5.0, gt=0, description="a queued run unclaimed for so long is nudged again")
 
     collect_s: float = Field(default=6 * 3600.0, gt=0, description="time between collections of unreferenced objects")
     collect_grace_s: float = Field(
         default=24 * 3600.0, gt=0, description="an object put within this time may still be named by a row to come"
     )
+
+    retention_checkpoints_days: Days = Field(
+        default=None, description="ended jobs keep their checkpoints for so long; none: for ever, as with the next two"
+    )
+    retention_curves_days: Days = None
+    retention_events_days: Days = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

@@ -30,7 +30,9 @@ def add_ready_dataset(
     claimed = datasets.claim_import(session, worker="importer", lease_s=30)
     assert claimed is not None
     assert claimed.name == name, "another import waits"
-    return datasets.finish_import(session, claimed.claim, report=REPORT, content_digest=content, tree_digest="7" * 64)
+    return datasets.finish_import(
+        session, claimed.claim, report=REPORT, content_digest=content, tree_digest="7" * 64, tree_bytes=700
+    )
 
 
 def folds(*names: str, n_test: int = 20) -> Plan:
@@ -73,6 +75,7 @@ def finish(*, test: Tested | None = None, register: bool = False, **result: Any)
         report={"confusion": CONFUSION},
         test=test or scored(CONFUSION),
         predictions_digest="a" * 64,
+        predictions_bytes=512,
         bundle_digest="b" * 64,
         bundle_bytes=4096,
         register=register,

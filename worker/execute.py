@@ -25,7 +25,7 @@ from store import runs, traces
 from store.engine import Database
 from store.errors import LostLease, ObjectDamaged, ObjectMissing, StoreError
 from store.lifecycle import FailureCause
-from store.objects import ObjectStore
+from store.objects import ObjectStore, size_of
 from store.runs import ClaimedRun, Finish
 from store.seedstats import Tested
 from store.traces import Tracer
@@ -34,6 +34,7 @@ from worker.failures import cause_of, detail_of
 from worker.kept import KeptAnswers
 from worker.link import Link, Stop
 from worker.settings import WorkerSettings
+from worker.start import Start
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Execution:
     folder: Path  # for unfinished files
     tracer: Tracer | None = None
     _kept: KeptAnswers | None = field(default=None, init=False)
+    _start: Start | None = field(default_factory=Start, init=False)  # until the first step
 
     def __post_init__(self) -> None:
         self._saved = self.claimed.checkpoint_digest
@@ -68,7 +70,7 @@ class Execution:
         """Train, judge, export; or write down why not."""
         try:
             with self._span("prepare"):
-                run = self._open()
+                run = self._prepared()
             with self._span("train"):
                 for report in run.epochs(self._on_step):
                     self._end_epoch(run, report)
@@ -85,11 +87,20 @@ class Execution:
     def _span(self, name: str) -> AbstractContextManager[object]:
         return traces.span(self.tracer, name, parent=self.claimed.traceparent)
 
+    def _prepared(self) -> Run:
+        run = self._open()
+        if self._start is not None:
+            self._start.passed("clips", seconds=run.preparing_s)
+            self._start.passed("networks")
+        return run
+
     def _open(self) -> Run:
         claimed = self.claimed
         dataset = Dataset.open(self.objects.get_tree(claimed.dataset_tree))
         fold = plan_folds(claimed.spec, dataset.info, dataset.recordings)[claimed.fold_index]
         self.link.beat()
+        if self._start is not None:
+            self._start.passed("dataset")
         self._kept = self._answers_of(dataset, fold)
         answers: dict[str, Any] = {"answers_limit_bytes": self.settings.teachers_limit_bytes}
         answers["answers"] = self._kept.fetch() if self._kept is not None else None
@@ -129,6 +140,10 @@ class Execution:
             sys.exit()
 
     def _on_step(self, _steps: int) -> None:
+        if self._start is not None:
+            self._start.passed("step")
+            self._start.tell()
+            self._start = None
         self._alive()
 
     def _end_epoch(self, run: Run, report: EpochReport) -> None:
@@ -158,9 +173,13 @@ class Execution:
         began_at, folder = time.monotonic(), self.folder / "checkpoint"
         # Of another run of the same spec and seed the bytes would be the same, and what this one deletes would be its.
         run.checkpoint(folder, owner=self.claimed.run_id)
-        digest = self.objects.put_tree(folder)
+        digest, size_bytes = self.objects.put_tree(folder), size_of(folder)
         shutil.rmtree(folder)
-        self._write(lambda session: runs.save_checkpoint(session, self.claimed.claim, digest=digest, epoch=epoch))
+        self._write(
+            lambda session: runs.save_checkpoint(
+                session, self.claimed.claim, digest=digest, size_bytes=size_bytes, epoch=epoch
+            )
+        )
         if self._saved is not None:
             # Large networks would fill the disk.
             self.objects.delete_tree(self._saved, keep=digest)
@@ -183,8 +202,9 @@ class Execution:
             report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
             predictions_digest=self.objects.put_file(predictions),
+            predictions_bytes=predictions.stat().st_size,
             bundle_digest=self.objects.put_tree(bundle) if exported else None,
-            bundle_bytes=sum(file.stat().st_size for file in bundle.iterdir()) if exported else None,
+            bundle_bytes=size_of(bundle) if exported else None,
             # Inner folds and runs with a shut test part only serve to choose; nobody classifies with their students.
             register=exported and "inner:" not in self.claimed.fold and self.claimed.spec.test == "report",
         )

@@ -14,14 +14,14 @@ from pskd_core.data.importing import import_dataset
 from pskd_core.data.plans import Folds, FoldsOf, planner, trial_planner
 from pskd_core.data.synthetic import SyntheticSource
 from pskd_core.errors import DataError, SpecError
-from store import datasets, jobs, sweeps
+from store import datasets, jobs, sweeps, usage
 from store.datasets import ClaimedImport
 from store.engine import Database
 from store.errors import LostLease, StoreError
 from store.jobs import PlannedFold
 from store.lifecycle import FailureCause
 from store.models import Job, Sweep
-from store.objects import ObjectStore
+from store.objects import ObjectStore, size_of
 from worker.failures import cause_of, detail_of
 from worker.limits import ImportLimits
 
@@ -38,7 +38,7 @@ def import_claimed(
     `limits` are those of this process.
     """
     try:
-        _import(database, objects, claimed, folder / "dataset")
+        _import(database, objects, claimed, folder / "dataset", limits.tenant_bytes)
     except LostLease:
         logger.warning("somebody else imports this dataset by now; stopping")
     except Exception as error:  # the supervisor needs no trace, people do
@@ -46,19 +46,30 @@ def import_claimed(
         _fail(database, claimed, limits.named(error))
 
 
-def _import(database: Database, objects: ObjectStore, claimed: ClaimedImport, destination: Path) -> None:
+def _import(
+    database: Database, objects: ObjectStore, claimed: ClaimedImport, destination: Path, limit_bytes: int | None
+) -> None:
     # An upload lies in the cache, under a name that says nothing to whoever sent it.
     label = claimed.source.get("filename", "the upload") if claimed.upload_digest is not None else None
     report = import_dataset(_source(objects, claimed), destination, label=label)
+    tree_bytes = size_of(destination)
+
+    def check_room(session: Session) -> None:
+        usage.check_room(session, adding_bytes=tree_bytes, limit_bytes=limit_bytes, tenant=claimed.tenant)
+
+    with database.read() as session:  # what does not fit is not even put
+        check_room(session)
     tree = objects.put_tree(destination)
     folds_for = _planned(database, claimed, Dataset.open(destination))
     with database.write() as session:
+        check_room(session)
         row = datasets.finish_import(
             session,
             claimed.claim,
             report=report.model_dump(mode="json"),
             content_digest=report.digest,
             tree_digest=tree,
+            tree_bytes=tree_bytes,
         )
         sweep_of = sweeps.of_waiting(session, row.id)
         for job in jobs.waiting(session, row.id):

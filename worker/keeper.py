@@ -1,7 +1,8 @@
 """`python -m worker.keeper`: what keeps jobs moving, as plain loops over SQL.
 
 It sends what is due to workers and webhooks, takes runs from lost workers, nudges again for what nobody claimed,
-proposes trials of sweeps, removes what no row names, and feeds the tracking server. Several may run side by side.
+proposes trials of sweeps, removes what no row names and what was kept long enough, and feeds the tracking server.
+Several may run side by side.
 """
 
 import logging
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, outbox, runs, tally, webhooks, workers
+from store import datasets, outbox, runs, sizes, tally, webhooks, workers
 from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
@@ -21,6 +22,7 @@ from store.objects import ObjectStore
 from worker import logs, notes
 from worker.app import make_app, nudge
 from worker.courier import Courier
+from worker.retain import Retainer
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ def main() -> None:
         Loop("collector", partial(collect_unnamed, database, objects, settings), period_s=settings.collect_s),
         Loop("folder", partial(fold, database), period_s=FOLD_S),
         Loop("courier", courier.send_due, period_s=0.0),
+        Loop("retainer", Retainer(database, settings).advance, period_s=PURGE_S),
+        Loop("measurer", partial(measure_old, database, objects), period_s=PURGE_S),
         Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
@@ -150,6 +154,13 @@ def purge(database: Database, objects: ObjectStore) -> bool:
         workers.purge(session, older_than_s=KEEP_S)
         webhooks.purge(session, older_than_s=KEEP_DELIVERIES_S)
     objects.sweep(older_than_s=KEEP_S)
+    return False
+
+
+def measure_old(database: Database, objects: ObjectStore) -> bool:
+    """Learn the sizes of objects that an older version has stored."""
+    if count := sizes.measure(database, objects):
+        logger.info("%d objects of an older version were measured", count)
     return False
 
 

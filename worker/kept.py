@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from store import answers
 from store.errors import ObjectDamaged, ObjectMissing
-from store.objects import ObjectStore
+from store.objects import ObjectStore, size_of
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class KeptAnswers:
         if not self._left.exists():
             return
         try:
-            size_bytes = sum(file.stat().st_size for file in self._left.iterdir())
+            size_bytes = size_of(self._left)
             tree = self.objects.put_tree(self._left, on_file=self.alive)
             for digest in self.write(lambda session: self._keep(session, tree, size_bytes)):
                 self.objects.delete_tree(digest)

@@ -28,11 +28,17 @@ class ImportLimits:
     memory_bytes: int  # beyond what the process has when it begins: torch alone maps gigabytes
     time_s: float  # on the clock, and as much of the processor
     file_bytes: int  # of each file that it writes
+    tenant_bytes: int | None = None  # of all that its tenant has stored, this one counted; none: no limit
 
     @classmethod
     def of(cls, settings: WorkerSettings) -> "ImportLimits":
         """Those that the operator has chosen."""
-        return cls(settings.import_memory_bytes, settings.import_timeout_s, settings.import_file_bytes)
+        return cls(
+            settings.import_memory_bytes,
+            settings.import_timeout_s,
+            settings.import_file_bytes,
+            settings.tenant_storage_bytes,
+        )
 
     def apply(self) -> None:
         """From now on, in this process and for good; to be called by its main thread."""

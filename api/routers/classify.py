@@ -9,8 +9,9 @@ from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from api.auth import Caller
 from api.body import allow_body, require_type
-from api.deps import CallerDep, ServicesDep
+from api.deps import CallerDep, Services, ServicesDep
 from api.errors import INVALID, Fault, Refusal, documented
 from api.figures import Figures
 from api.readers import Readers
@@ -43,6 +44,16 @@ _RECORDING_BODY = {
         },
     }
 }
+RateHz = Annotated[float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")]
+StatedUnit = Annotated[Unit | None, Query(description="if the file does not say")]
+StatedColumns = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=1000,
+        description="names or numbers (from 1) of x, y and z, with commas between, or of the time and these",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,8 @@ class Upload:
         return head
 
 
-async def _receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
+async def receive(request: Request, services: ServicesDep) -> AsyncIterator[Upload]:
+    """The uploaded recording, as a form or as the raw body."""
     allow_body(request, most_bytes=RECORDING_BYTES)
     if require_type(request, "multipart/form-data", *_RAW_TYPES) == "multipart/form-data":
         async with form_file(request, folder=services.uploads) as (file, _):
@@ -89,10 +101,11 @@ class Choice:
     alias: str | None
 
 
-async def _choice(
+async def choice_of(
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     alias: Annotated[str | None, Query(min_length=1, max_length=200, description="default: `champion`")] = None,
 ) -> Choice:
+    """The version or the alias that was named."""
     if version is not None and alias is not None:
         detail = "name a version or an alias, not both"
         raise Refusal(INVALID, detail, errors=[Fault(detail=detail, parameter="alias")])
@@ -103,37 +116,45 @@ async def _choice(
 def classify_recording(
     name: str,
     request: Request,
-    upload: Annotated[Upload, Depends(_receive, scope="function")],
-    choice: Annotated[Choice, Depends(_choice)],
+    upload: Annotated[Upload, Depends(receive, scope="function")],
+    choice: Annotated[Choice, Depends(choice_of)],
     services: ServicesDep,
     caller: CallerDep,
-    rate_hz: Annotated[
-        float | None, Query(gt=0, le=10_000, allow_inf_nan=False, description="if the file has no times")
-    ] = None,
-    unit: Annotated[Unit | None, Query(description="if the file does not say")] = None,
-    columns: Annotated[
-        str | None,
-        Query(
-            min_length=1,
-            max_length=1000,
-            description="names or numbers (from 1) of x, y and z, with commas between, or of the time and these",
-        ),
-    ] = None,
+    rate_hz: RateHz = None,
+    unit: StatedUnit = None,
+    columns: StatedColumns = None,
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5,
 ) -> ClassificationOut:
     """Labels a recording of an accelerometer: a table, an array or a device's file, as a form or as the raw body."""
+    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=top_k)
+    return classified(name, upload, asked, services, caller, request.app.state.figures)[0]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a recording is to be read and answered."""
+
+    choice: Choice
+    rate_hz: float | None
+    unit: Unit | None
+    columns: str | None
+    top_k: int
+
+
+def classified(
+    name: str, upload: Upload, asked: Asked, services: Services, caller: Caller, figures: Figures
+) -> tuple[ClassificationOut, SensorRecording]:
+    """The answer to an upload, and the recording as it was read."""
+    choice, columns = asked.choice, asked.columns.split(",") if asked.columns else ()
     with services.database.read() as session:
         found: ModelVersion = registry.resolve(
             session, name, version=choice.version, alias=choice.alias, tenant=caller.tenant
         )
     bundle = services.load_bundle(found.bundle_digest)
     began_at = time.perf_counter()
-    with upload.recording(
-        services.readers, rate_hz=rate_hz, unit=unit, columns=columns.split(",") if columns else ()
-    ) as recording:
+    with upload.recording(services.readers, rate_hz=asked.rate_hz, unit=asked.unit, columns=columns) as recording:
         read_at = time.perf_counter()
-        answer = classify(bundle, recording, top_k=top_k)
-        figures: Figures = request.app.state.figures
+        answer = classify(bundle, recording, top_k=asked.top_k)
         figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)
     fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
-    return ClassificationOut(**fields)
+    return ClassificationOut(**fields), recording

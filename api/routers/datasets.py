@@ -1,7 +1,7 @@
 """Datasets: import, list, look at recordings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ from api.schemas.datasets import (
 )
 from api.uploads import form_file, validated
 from pskd_core.data.columnar import Dataset as Files
-from store import datasets, deletion
+from store import datasets, deletion, usage
 from store.errors import Conflict, NotFound
 from store.lifecycle import DatasetState
 
@@ -63,6 +63,7 @@ class Import:
     name: str
     source: dict[str, Any]
     upload_digest: str | None = None
+    upload_bytes: int | None = None
 
 
 async def _read_import(request: Request, services: ServicesDep, caller: CallerDep, once: OnceDep) -> Import:
@@ -74,11 +75,31 @@ async def _read_import(request: Request, services: ServicesDep, caller: CallerDe
         if asked := fields.get("name"):
             await run_in_threadpool(_refuse_taken, validated(UploadName, {"name": asked}).name, services, caller, once)
 
-    async with form_file(request, folder=services.uploads, check=check) as (file, form):
+    room = await run_in_threadpool(_room, services, caller, once)
+    async with form_file(request, folder=services.uploads, check=check, count=room) as (file, form):
         name = validated(UploadName, {"name": form.get("name") or PurePath(file.filename or "").stem}).name
         await check({"name": name})
         digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
-    return Import(name, {"kind": "upload", "filename": file.filename}, digest)
+    return Import(name, {"kind": "upload", "filename": file.filename}, digest, file.size)
+
+
+def _room(services: Services, caller: Caller, once: Once) -> Callable[[int], None] | None:
+    """Refuses an upload as soon as more of it has come than its tenant may store; none: nobody counts.
+
+    The look that counts is the one of the transaction that names it; a repetition has its answer already.
+
+    Raises:
+        StorageFull: there is no room at all.
+    """
+    limit_bytes = services.settings.tenant_storage_bytes
+    if limit_bytes is None:
+        return None
+    with services.database.read() as session:
+        if once.seen(session):
+            return None
+        stored_bytes = usage.look(session, tenant=caller.tenant).size_bytes
+    usage.check(stored_bytes, adding_bytes=0, limit_bytes=limit_bytes)
+    return lambda size: usage.check(stored_bytes, adding_bytes=size, limit_bytes=limit_bytes)
 
 
 def _refuse_taken(name: str, services: Services, caller: Caller, once: Once) -> None:
@@ -107,19 +128,31 @@ def _from_source(body: Any, services: Services) -> Import:
     "/v1/datasets",
     status_code=202,
     response_model=DatasetDetail,
-    responses=ACCEPTED | documented(400, 409, 413, 415),
+    responses=ACCEPTED | documented(400, 409, 413, 415, 507),
     openapi_extra=_IMPORT_BODY,
 )
 def import_dataset(
-    asked: Annotated[Import, Depends(_read_import)], session: Writing, caller: CallerDep, once: OnceDep
+    asked: Annotated[Import, Depends(_read_import)],
+    services: ServicesDep,
+    session: Writing,
+    caller: CallerDep,
+    once: OnceDep,
 ) -> Response:
     """Imports a dataset from an uploaded zip, a recipe or a path; a worker validates it."""
 
     def create() -> Created:
+        usage.check_room(
+            session,
+            adding_bytes=asked.upload_bytes or 0,
+            limit_bytes=services.settings.tenant_storage_bytes,
+            tenant=caller.tenant,
+        )
         row = datasets.create(session, **asdict(asked), tenant=caller.tenant)
         return f"/v1/datasets/{row.id}", DatasetDetail.of(row)
 
-    return once.accept(session, json.dumps(asdict(asked), sort_keys=True), create)
+    # The digest says the size as well; requests of an older version named nothing else.
+    payload = {name: value for name, value in asdict(asked).items() if name != "upload_bytes"}
+    return once.accept(session, json.dumps(payload, sort_keys=True), create)
 
 
 @router.get("/v1/datasets", responses=documented())

@@ -21,6 +21,7 @@ from api.schemas.common import Deletion, Paged, ShownAs
 from api.schemas.jobs import (
     Curve,
     EventOut,
+    EventPage,
     JobDetail,
     JobEstimate,
     JobMetrics,
@@ -31,6 +32,7 @@ from api.schemas.jobs import (
     RunReport,
 )
 from api.sse import Batch, stream
+from api.storage import check_not_full
 from pskd_core.config import JobSpec, parse_spec
 from store import deletion, events, jobs, keys, outlook, paging, runs
 from store.errors import NotFound
@@ -46,7 +48,7 @@ router = APIRouter(tags=["jobs"], route_class=Route)
     response_model=JobDetail,
     responses=ACCEPTED
     | {200: {"model": JobEstimate, "description": "The estimate of a dry run"}}
-    | documented(400, 409, 413, 415, 429),
+    | documented(400, 409, 413, 415, 429, 507),
     dependencies=[Depends(require_json)],
 )
 def submit_job(
@@ -77,6 +79,7 @@ def _submit(session: Session, spec: JobSpec, services: Services, caller: Caller,
         return folds
 
     jobs.check_room(session, adding=1, limit=services.settings.tenant_waiting_jobs, tenant=caller.tenant)
+    check_not_full(session, services, tenant=caller.tenant)
     try:
         job = jobs.submit(session, spec, plan=plan, tenant=caller.tenant)
     except NotFound as absent:
@@ -173,9 +176,10 @@ def read_metrics(
         curve.values.append(metric.value)
     found = jobs.runs_of(session, [job.id])
     return JobMetrics(
+        removed_at=job.curves_removed_at,
         runs=tuple(
             RunCurves(run_id=run.id, seed=run.seed, fold=run.fold, curves=curves.get(run.id, {})) for run in found
-        )
+        ),
     )
 
 
@@ -206,7 +210,7 @@ def read_predictions(run_id: str, services: ServicesDep, caller: CallerDep) -> R
 
 @router.get(
     "/v1/jobs/{job_id}/events",
-    response_model=Paged[EventOut],
+    response_model=EventPage,
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
         204: {"description": "The job has ended and there is nothing after `Last-Event-ID`: do not reconnect"},
@@ -246,7 +250,7 @@ def _look(services: Services, job_id: str, caller: Caller, after: int) -> Batch:
 
 def _event_page(
     services: Services, job_id: str, caller: Caller, after: int, limit: int, cursor: str | None
-) -> Paged[EventOut]:
+) -> EventPage:
     filters = {"list": "events", "job": job_id}
     (start,) = paging.decode(cursor, filters, (int,)) if cursor is not None else (after,)
     assert isinstance(start, int)
@@ -254,7 +258,8 @@ def _event_page(
         job = jobs.get(session, job_id, tenant=caller.tenant)
         found = events.after(session, job.id, start, limit=limit + 1)
         page = paging.cut(found, lambda row: (row.seq,), filters, limit=limit)
-        return Paged(items=tuple(map(EventOut.of, page.items)), next_cursor=page.next_cursor)
+        items = tuple(map(EventOut.of, page.items))
+        return EventPage(items=items, next_cursor=page.next_cursor, removed_at=job.events_removed_at)
 
 
 def _detail(session: Session, job: Job, services: Services) -> JobDetail:

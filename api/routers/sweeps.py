@@ -9,18 +9,19 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from api.body import require_json
-from api.deps import CallerDep, Cursor, Limit, Reading, ServicesDep, Writing
+from api.deps import CallerDep, Cursor, Force, Limit, Reading, ServicesDep, Writing
 from api.errors import INVALID, Fault, Refusal, documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.planning import planned, prepare
 from api.routing import Route
-from api.schemas.common import Paged, ShownAs
+from api.schemas.common import Deletion, Paged, ShownAs
 from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSummary, axes_of, sweep_detail
+from api.storage import check_not_full
 from pskd_core.config import JobSpec
 from pskd_core.data.plans import FoldsOf, trial_planners
 from pskd_core.errors import SpecError
 from pskd_core.sweep import MOST_TRIALS, Sweep, check_runs, first_points, in_sweep, parse_sweep, trial_spec
-from store import jobs, sweeps
+from store import deletion, jobs, sweeps
 from store.base import present
 from store.models import Dataset
 from store.models import Sweep as SweepRow
@@ -76,7 +77,7 @@ def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
     response_model=SweepDetail,
     responses=ACCEPTED
     | {200: {"model": SweepEstimate, "description": "The estimate of a dry run"}}
-    | documented(400, 409, 413, 415, 429),
+    | documented(400, 409, 413, 415, 429, 507),
     dependencies=[Depends(require_json)],
 )
 def submit_sweep(
@@ -97,6 +98,7 @@ def submit_sweep(
     def create() -> Created:
         adding, limit = len(first_points(submission.sweep)), services.settings.tenant_waiting_jobs
         jobs.check_room(session, adding=adding, limit=limit, tenant=caller.tenant)
+        check_not_full(session, services, tenant=caller.tenant)
         sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
         return f"/v1/sweeps/{sweep.id}", _detail(session, sweep)
 
@@ -133,6 +135,12 @@ def read_sweep_summary(sweep_id: str, session: Reading, caller: CallerDep) -> Sw
     """One sweep as in the list, without its trials: cheap enough to ask again and again while waiting for it."""
     sweep = sweeps.get(session, sweep_id, tenant=caller.tenant)
     return SweepSummary.of(sweep, sweeps.counts(session, [sweep_id])[sweep_id])
+
+
+@router.delete("/v1/sweeps/{sweep_id}", responses=documented(404, 409))
+def delete_sweep(sweep_id: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+    """Deletes an ended sweep; one whose trials have jobs is kept, or with `force` goes with them."""
+    return Deletion(removed=+deletion.delete_sweep(session, sweep_id, force=force, tenant=caller.tenant))
 
 
 @router.post("/v1/sweeps/{sweep_id}/cancel", responses=documented(404, 409))

@@ -1,4 +1,4 @@
-"""How the service as a whole is doing: its workers, and what waits for them."""
+"""How the service as a whole is doing: its workers, and what waits for them; and what the caller has stored."""
 
 from collections import Counter
 
@@ -8,7 +8,8 @@ from api.deps import CallerDep, Reading, ServicesDep
 from api.errors import documented
 from api.routing import Route
 from api.schemas.system import QueueOut, SystemState, WorkerOut
-from store import outlook, workers
+from api.schemas.usage import UsageOut
+from store import outlook, usage, workers
 from store.lifecycle import CLAIMABLE, RunState
 from store.queues import queue_of
 
@@ -40,3 +41,10 @@ def read_system(session: Reading, services: ServicesDep, caller: CallerDep) -> S
         },
         at=seen.now,
     )
+
+
+@router.get("/v1/usage", responses=documented())
+def read_usage(session: Reading, services: ServicesDep, caller: CallerDep) -> UsageOut:
+    """How much the caller's tenant has stored of what, how much it may, and what is left."""
+    found = usage.look(session, tenant=caller.tenant)
+    return UsageOut.of(found, limit_bytes=services.settings.tenant_storage_bytes)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from api.schemas.common import Json, Out
+from api.schemas.common import Json, Out, Paged
 from pskd_core.config import JobSpec
 from pskd_core.training.schedule import epoch_plan
 from store.lifecycle import CLAIMABLE, JobState, RunState
@@ -51,6 +51,11 @@ class JobSummary(Out):
     warnings: tuple[str, ...] = Field(
         description="what keeps it from going on, such as that no worker serves its queue"
     )
+    checkpoints_removed_at: datetime | None = Field(
+        description="when retention removed some last; a retry then begins afresh. null: it never did"
+    )
+    curves_removed_at: datetime | None
+    events_removed_at: datetime | None
 
     @classmethod
     def of(cls, job: Job, runs: Sequence[Run], outlook: Outlook) -> Self:
@@ -99,6 +104,9 @@ def _own_fields(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
+        "checkpoints_removed_at": job.checkpoints_removed_at,
+        "curves_removed_at": job.curves_removed_at,
+        "events_removed_at": job.events_removed_at,
     }
 
 
@@ -174,6 +182,12 @@ class EventOut(Out):
         return cls.model_validate(row)
 
 
+class EventPage(Paged[EventOut]):
+    """A page of what happened to a job."""
+
+    removed_at: datetime | None = Field(description="when retention removed events last, the first ones first")
+
+
 class RunCurves(Out):
     """The curves of one run; `values[i]` belongs to epoch `steps[i]`."""
 
@@ -194,3 +208,4 @@ class JobMetrics(Out):
     """Every curve of a job."""
 
     runs: tuple[RunCurves, ...]
+    removed_at: datetime | None = Field(description="when retention removed curves last")

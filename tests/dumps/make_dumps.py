@@ -43,7 +43,7 @@ def _finished_jobs(session: Session) -> None:
         claimed = claim(session)
         metrics = {"student/ce": 1.0 / (epoch + 1)}
         runs.record_epoch(session, claimed.claim, epoch=0, epochs=1, phase="student", metrics=metrics)
-        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, epoch=1)
+        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, size_bytes=1, epoch=1)
         runs.succeed(session, claimed.claim, finish(register=True))
     submit(session, name="failed")
     runs.fail(session, claim(session).claim, cause=FailureCause.NAN_LOSS, detail="student/ce is nan at step 3")

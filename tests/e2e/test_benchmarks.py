@@ -1,7 +1,10 @@
-"""The harness of the large dataset, on a small one."""
+"""The harnesses of benchmarks, on little."""
 
 from pathlib import Path
 
+import pytest
+
+from benchmarks import start
 from benchmarks.large import _bytes_below, _stage, measure
 
 
@@ -23,3 +26,11 @@ def test_an_import_holds_no_samples(tmp_path: Path) -> None:
         given.append(_bytes_below(folder))
         peaks.append(_stage("import", str(folder), str(tmp_path / f"kept{clips}"))[1])
     assert peaks[1] - peaks[0] < (given[1] - given[0]) / 5
+
+
+def test_a_start_is_taken_apart(tmp_path: Path) -> None:
+    """From the request to the first step no part is missing and none negative, but for what clocks round away."""
+    found = start.measure(tmp_path, "sqlite", count=1)
+    assert list(found["median_of_part_s"]) == list(start.PARTS)
+    assert all(seconds > -0.01 for seconds in found["median_of_part_s"].values())
+    assert sum(found["median_of_part_s"].values()) == pytest.approx(found["median_s"], abs=0.01)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from client.errors import Conflicting, Invalid, NotFound
 from client.local import Addresses
 from pskd_core.config import parse_spec
 from pskd_core.data.preprocess import prepare_sensor
+from tests.e2e.processes import eventually
 from tests.small import SMALL_SPEC
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -312,6 +314,17 @@ def test_keys_are_made_listed_and_revoked(pskd: Pskd) -> None:
     assert (refused.exit_code, "'fly' is not one of" in refused.stderr) == (2, True)
 
 
+def test_what_is_stored_is_told(pskd: Pskd, trained: str) -> None:
+    """What a real import and training have stored is counted as it is put, and shown as text and as JSON."""
+    found = json.loads(pskd("usage", "--json").stdout)
+    kinds = found["kinds"]
+    assert min(kinds[kind]["size_bytes"] for kind in ("datasets", "model_versions", "runs")) > 1000
+    assert (kinds["model_versions"]["count"], found["unmeasured"], found["limit_bytes"]) == (2, 0, None)
+    shown = pskd("usage").stdout
+    assert "model versions" in shown
+    assert "in all; no limit is set" in shown
+
+
 def test_things_are_deleted_by_command(pskd: Pskd, service: Client) -> None:
     """A dataset with a job is kept and says why with exit code 1; forced, both go and the counts are told."""
     dataset = service.wait_for_dataset(service.import_synthetic("passing", subjects=2, trials=2, classes=2).id)
@@ -323,3 +336,23 @@ def test_things_are_deleted_by_command(pskd: Pskd, service: Client) -> None:
     assert json.loads(pskd("jobs", "delete", job.id, "--json").stdout) == {"removed": {"jobs": 1}}
     assert "deleted: 1 datasets" in pskd("dataset", "delete", dataset.id).stdout
     assert pskd("models", "delete", "nobody").exit_code == 1
+
+
+def test_a_running_stack_is_well(pskd: Pskd, addresses: Addresses) -> None:
+    """Each part, the service, broker, MLflow, database and store of a stack at work pass its examination."""
+    assert eventually(lambda: _answers(f"{addresses.mlflow_url}/health"), within_s=120)
+    examined = pskd("doctor", "--home", addresses.home, "--json")
+    told = json.loads(examined.stdout)
+    assert [check for check in told["checks"] if check["status"] == "fail"] == []
+    assert examined.exit_code == 0
+    checks = {(check["check"], check["where"]) for check in told["checks"]}
+    assert {("part", name) for name in ("api", "broker", "keeper", "mlflow", "worker")} <= checks
+    expected = {"stack", "service", "broker", "MLflow", "database", "schema", "object store", "workers", "leases"}
+    assert expected <= {check for check, _ in checks}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.TransportError:
+        return False

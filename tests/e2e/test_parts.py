@@ -12,8 +12,8 @@ from typing import Self
 import pytest
 
 from client.broker import Broker, ask, plan_broker
-from client.local import free_port
 from client.parts import Kept, Part, how_it_ended
+from client.ports import free_port
 from tests.e2e.processes import alive, eventually
 from tests.services import short_folder
 

@@ -77,6 +77,10 @@ def test_a_tpe_sweep_is_cancelled(pskd: Pskd, service: Client, dataset_id: str) 
     refused = pskd("sweep", sweep.id, "--best", "never.yaml")
     assert refused.exit_code == 1
     assert "no trial" in refused.stderr
+    kept = pskd("sweeps", "delete", sweep.id)
+    assert (kept.exit_code, "force" in kept.stderr) == (1, True)
+    assert pskd("sweeps", "delete", sweep.id, "--force").exit_code == 0
+    assert pskd("sweep", sweep.id).exit_code == 1
 
 
 def test_refusals_name_the_place(pskd: Pskd, tmp_path: Path, dataset_id: str) -> None:

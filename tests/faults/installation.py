@@ -225,8 +225,9 @@ class Installation:
     def _flush_broker(self, _fault: Fault) -> Any:
         return self._with_broker(lambda client: str(client.flushall()))
 
-    def _lose_wakes(self, _fault: Fault) -> Any:
-        return self._with_broker(lambda client: client.delete(_WAKE))
+    def _lose_wakes(self, _fault: Fault) -> int | None:
+        """A queue in which nothing waits is not there: to delete it is no fault, and another one is drawn."""
+        return self._with_broker(lambda client: client.delete(_WAKE)) or None
 
     def _repeat_wakes(self, fault: Fault) -> int | None:
         if self.broker.process is None:

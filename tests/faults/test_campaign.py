@@ -9,7 +9,7 @@ from tests.faults import campaign, resume
 pytestmark = pytest.mark.timeout(600)  # six processes that import torch, on a busy machine
 
 # Of these eight faults each is another one: a full disk, kills of run, keeper, database and worker, a broker that
-# stops, lost wakes, a worker that is frozen past its lease.
+# stops, lost wakes (where any wait; else the next of the schedule), a worker that is frozen past its lease.
 SEED, INJECTIONS = 238, 8
 
 

@@ -31,6 +31,7 @@ from store.settings import Settings
 CLASSES = ("along_x", "along_y", "along_z")
 FRAMES = 32
 PREDICTIONS = b"what a run has predicted"
+DATASET_BYTES, BUNDLE_BYTES = 40_000, 1000  # as rows have it
 SPEC: dict[str, Any] = {"name": "tiny", "dataset": "tiny", "method": {"kind": "none"}, "training": {"epochs": 2}}
 
 
@@ -80,6 +81,7 @@ class Stored:
                 report=self._trees.report.model_dump(mode="json") | {"layout": layout},
                 content_digest=self._trees.report.digest,
                 tree_digest=self._trees.dataset_digest,
+                tree_bytes=DATASET_BYTES,
             )
             for job in jobs.waiting(session, row.id):
                 jobs.expand(session, job, self._plan(parse_spec(job.spec)))
@@ -112,8 +114,9 @@ class Stored:
             report={"classes": list(CLASSES), "test": {"confusion": [[4, 0, 0], [0, 4, 0], [0, 3, 1]]}},
             test=Tested(accuracy=accuracy, macro_f1=accuracy, n=12, confusion=[[4, 0, 0], [0, 4, 0], [0, 3, 1]]),
             predictions_digest=self.objects.put_bytes(PREDICTIONS),
+            predictions_bytes=len(PREDICTIONS),
             bundle_digest=self._trees.bundle_digest,
-            bundle_bytes=1000,
+            bundle_bytes=BUNDLE_BYTES,
             register=True,
         )
         if said is not None:
@@ -124,7 +127,7 @@ class Stored:
     def validate(self, claimed: ClaimedRun, *, accuracy: float) -> None:
         """End a run well that has a validation part and no test."""
         result = {"validation": {"accuracy": accuracy, "macro_f1": accuracy, "n": 6}, "parameters": 12, "macs": 300}
-        finish = Finish(result, {}, None, None, None, None, register=False)
+        finish = Finish(result, {}, None, None, None, None, None, register=False)
         with self.database.write() as session:
             runs.succeed(session, claimed.claim, finish)
 
@@ -142,6 +145,7 @@ class Stored:
         return {
             "test": Tested(told.accuracy, told.macro_f1, told.n, told.confusion, by_subject),
             "predictions_digest": self.objects.put_bytes(file.getvalue()),
+            "predictions_bytes": len(file.getvalue()),
         }
 
     def truth(self) -> list[int]:

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from api.access import SCOPES
+from api.access import PAGES, SCOPES
 from api.keyring import REMEMBERED_S
 from api.main import create_app
 from api.routing import Route, check_guarded
@@ -98,9 +98,9 @@ def ask(service: TestClient, operation: str, headers: dict[str, str], **ids: str
 
 
 def test_the_contract_and_the_table_name_the_same_operations() -> None:
-    """Neither an operation without a scope nor a line without an operation; the pages of /docs are no operations."""
-    pages = {operation for operation in SCOPES if operation == "GET /" or operation.startswith("GET /docs")}
-    assert set(SCOPES) - pages == set(OPERATIONS)
+    """Neither an operation without a scope nor a line without an operation; pages are no operations."""
+    assert set(SCOPES) == set(OPERATIONS)
+    assert not set(SCOPES) & set(PAGES)
     assert {name: scope.value for name, scope in SCOPES.items() if scope is not None} == GUARDED
     assert {"GET /livez", "GET /readyz"} == OPEN
 
@@ -171,6 +171,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
     own = {
         "GET /metrics",
         "GET /v1/system",
+        "GET /v1/usage",
         "POST /v1/keys",
         "POST /v1/datasets",
         "POST /v1/jobs",
@@ -201,6 +202,7 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
         problem(answer, 404, "not-found")
     for operation in listed - {"GET /v1/keys"}:
         assert ask(service, operation, foreign).json()["items"] == [], operation
+    assert service.get("/v1/usage", headers=foreign).json()["size_bytes"] == 0
     mine = [key["id"] for key in service.get("/v1/keys", headers=foreign).json()["items"]]
     assert (len(mine), ids["key_id"] in mine) == (1, False)
     # What refers to another tenant's dataset in its body names nothing that is there.

@@ -152,6 +152,39 @@ def test_a_trial_s_job_waits_for_its_sweep(service: TestClient, stored: Stored) 
     assert [trial["detail"] for trial in shown["trials"]] == ["its job was deleted", None]
 
 
+@ON_BOTH
+def test_a_sweep_names_its_jobs_or_takes_them_along(service: TestClient, stored: Stored) -> None:
+    """A sweep that goes on is kept; ended, it names its trials' jobs, and with force goes with them."""
+    dataset_id = stored.dataset()
+    base = {**SPEC, "validation": {"kind": "trials", "trials": ["1"]}}
+    space = {"training.epochs": {"choices": [2, 4]}}
+    sweep = service.post("/v1/sweeps", json={"base": base, "space": space}).json()["id"]
+    path = f"/v1/sweeps/{sweep}"
+    assert "cancel it first" in problem(service.delete(path, params=FORCE), 409, "illegal-transition")["detail"]
+    claimed = [stored.claim(), stored.claim()]
+    for each in claimed:
+        stored.validate(each, accuracy=0.5)
+    assert refused(service.delete(path)) == [("job", each.job_id) for each in claimed]
+    assert service.get(path).json()["state"] == "succeeded"
+    assert service.delete(path, params=FORCE).json() == {"removed": {"sweeps": 1, "jobs": 2}}
+    problem(service.get(path), 404, "not-found")
+    problem(service.delete(path), 404, "not-found")
+    assert [count(stored, table) for table in (SweepTrial, Run)] == [0, 0]
+    assert service.delete(f"/v1/datasets/{dataset_id}").json() == {"removed": {"datasets": 1}}
+
+
+def test_a_sweep_whose_jobs_are_gone_goes_by_itself(service: TestClient, stored: Stored) -> None:
+    """Once nothing refers to an ended sweep it needs no force."""
+    stored.dataset()
+    base = {**SPEC, "validation": {"kind": "trials", "trials": ["1"]}}
+    space = {"training.epochs": {"choices": [2, 4]}}
+    sweep = service.post("/v1/sweeps", json={"base": base, "space": space}).json()
+    service.post(f"/v1/sweeps/{sweep['id']}/cancel")
+    for trial in sweep["trials"]:
+        assert service.delete(f"/v1/jobs/{trial['job_id']}", params=FORCE).status_code == 200
+    assert service.delete(f"/v1/sweeps/{sweep['id']}").json() == {"removed": {"sweeps": 1}}
+
+
 def test_what_was_still_to_be_told_of_a_job_goes_with_it(service: TestClient, stored: Stored) -> None:
     """No note for MLflow is left that names a run which is gone."""
     stored.dataset()

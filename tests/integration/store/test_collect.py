@@ -5,13 +5,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
-import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from store import collect as collecting
 from store import datasets, runs
@@ -20,30 +16,11 @@ from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectMissing
 from store.objects import ObjectStore
-from tests.services import free_port
 from tests.stored import add_ready_dataset, claim, submit
 
 OLD_S = 3600.0
 NO_OBJECTS = {"content_digest", "dataset_digest"}  # of what something is, not of where it lies
 NO_OBJECT = "api_key.digest"  # of a secret
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server of these tests."""
-    server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    server.start()
-    # What another test made keeps its endpoint, and would be taken for this server's.
-    fsspec.filesystem("s3").clear_instance_cache()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url := f"http://127.0.0.1:{server._port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="pskd")
-        yield "s3://pskd"
-    fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -69,7 +46,7 @@ def test_what_rows_name_stays_and_all_else_goes(database: Database, objects: Obj
         row = add_ready_dataset(session)
         row.tree_digest, row.upload_digest = dataset, upload
         submit(session)
-        runs.save_checkpoint(session, claim(session).claim, digest=kept, epoch=1)
+        runs.save_checkpoint(session, claim(session).claim, digest=kept, size_bytes=1, epoch=1)
     named = {kept, dataset, upload, *objects.list_tree(kept).values(), *objects.list_tree(dataset).values()}
     objects.get_tree(stray)
     told = collect(database, objects, grace_s=0.0, dry_run=True)

@@ -129,7 +129,7 @@ def test_no_job_misses_the_end_of_its_import(database: Database, attempt: int) -
         with database.write() as session:
             if index == attempt:
                 dataset = datasets.finish_import(
-                    session, importing.claim, report={}, content_digest="c" * 64, tree_digest="7" * 64
+                    session, importing.claim, report={}, content_digest="c" * 64, tree_digest="7" * 64, tree_bytes=1
                 )
                 for job in jobs.waiting(session, dataset.id):
                     jobs.expand(session, job, plan(dataset))
@@ -194,7 +194,7 @@ class _Chaos:
             case 0 | 1:
                 runs.record_epoch(session, run.claim, epoch=step, epochs=3, phase="", metrics={"loss": 1.0})
             case 2:
-                runs.save_checkpoint(session, run.claim, digest="e" * 64, epoch=step + 1)
+                runs.save_checkpoint(session, run.claim, digest="e" * 64, size_bytes=1, epoch=step + 1)
             case 3:
                 runs.fail(session, run.claim, cause=FailureCause.INTERNAL, detail="chaos")
                 return True

@@ -41,7 +41,12 @@ def test_golden_path(database: Database) -> None:
         assert datasets.claim_import(session, worker="second", lease_s=30) is None
         datasets.renew(session, claimed.claim, lease_s=30)
         datasets.finish_import(
-            session, claimed.claim, report={"recordings": 3}, content_digest="c" * 64, tree_digest="7" * 64
+            session,
+            claimed.claim,
+            report={"recordings": 3},
+            content_digest="c" * 64,
+            tree_digest="7" * 64,
+            tree_bytes=1,
         )
     ready = _get(database, created.id)
     assert (ready.state, ready.report, ready.tree_digest) == (DatasetState.READY, {"recordings": 3}, "7" * 64)
@@ -60,7 +65,9 @@ def test_stale_import_writes_nothing(database: Database) -> None:
         lambda session: datasets.renew(session, old.claim, lease_s=30),
         lambda session: datasets.hand_back(session, old.claim),
         lambda session: datasets.fail_import(session, old.claim, cause=FailureCause.DATA, detail="late"),
-        lambda session: datasets.finish_import(session, old.claim, report={}, content_digest="c", tree_digest="t"),
+        lambda session: datasets.finish_import(
+            session, old.claim, report={}, content_digest="c", tree_digest="t", tree_bytes=1
+        ),
     ):
         with pytest.raises(LostLease), database.write() as session:
             write(session)

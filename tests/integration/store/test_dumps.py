@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from store import jobs, leaderboard, registry, runs
+from store import jobs, leaderboard, registry, runs, usage
 from store.engine import Database
 from store.lifecycle import JobState
 from store.migrate import upgrade
@@ -56,7 +56,9 @@ def loaded(version: str, kind: str, folder: Path, request: pytest.FixtureRequest
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_installation_goes_on(version: str, kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """After the upgrade, old results rank, old models resolve, and what was queued is claimed and can be finished."""
+    """After the upgrade, old results rank, old models resolve, what was queued is claimed and can be finished, and what
+    old objects take is said to be unknown.
+    """
     url = loaded(version, kind, tmp_path, request)
     upgrade(url)
     database = Database(url)
@@ -66,6 +68,8 @@ def test_an_old_installation_goes_on(version: str, kind: str, tmp_path: Path, re
         assert states["validating"] is JobState.VALIDATING
         assert sorted(row.n_seeds for row in leaderboard.rows(session).items) == [1, 2]
         assert registry.resolve(session, "succeeded", version=2).bundle_bytes > 0
+        used = usage.look(session)
+        assert (used.kinds["model_versions"].size_bytes, used.unmeasured > 0) == (used.size_bytes, True)
         claimed = claim(session)
         runs.hand_back(session, claimed.claim)
     database.dispose()

@@ -84,7 +84,7 @@ def test_job_waits_for_its_import(database: Database) -> None:
         importing = datasets.claim_import(session, worker="importer", lease_s=30)
         assert importing is not None
         dataset = datasets.finish_import(
-            session, importing.claim, report={}, content_digest="c" * 64, tree_digest="7" * 64
+            session, importing.claim, report={}, content_digest="c" * 64, tree_digest="7" * 64, tree_bytes=1
         )
         for waiting in jobs.waiting(session, dataset.id):
             jobs.expand(session, waiting, folds("all")(dataset))
@@ -149,7 +149,7 @@ def test_pause_and_resume(database: Database, job_id: str) -> None:
         claimed = claim(session)
         assert jobs.pause(session, job_id).state is JobState.PAUSING
     with database.write() as session:
-        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, epoch=1)
+        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, size_bytes=1, epoch=1)
         assert runs.acknowledge(session, claimed.claim) is RunState.PAUSED
         assert runs.claim_next(session, worker="w", lease_s=30, device="cpu") is None
     assert _job(database, job_id).state is JobState.PAUSED
@@ -174,7 +174,7 @@ def test_retry_runs_what_failed(database: Database, job_id: str) -> None:
     """The failed run goes on from its checkpoint with fresh attempts; what succeeded is not run again."""
     with database.write() as session:
         first, second = claim(session), claim(session)
-        runs.save_checkpoint(session, first.claim, digest="e" * 64, epoch=1)
+        runs.save_checkpoint(session, first.claim, digest="e" * 64, size_bytes=1, epoch=1)
         runs.fail(session, first.claim, cause=FailureCause.OUT_OF_MEMORY, detail="no memory left")
         runs.succeed(session, second.claim, finish())
     with database.write() as session:

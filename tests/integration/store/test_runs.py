@@ -52,7 +52,7 @@ def test_golden_path(database: Database) -> None:
     claimed = _start(database)
     with database.write() as session:
         runs.record_epoch(session, claimed.claim, epoch=0, epochs=2, phase="round 1", metrics={"student/ce": 1.5})
-        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, epoch=1)
+        runs.save_checkpoint(session, claimed.claim, digest="e" * 64, size_bytes=1, epoch=1)
     with database.write() as session:
         assert runs.succeed(session, claimed.claim, finish()) is RunState.SUCCEEDED
     run, job = _run(database, claimed.run_id), _job(database, claimed.job_id)
@@ -90,7 +90,7 @@ def test_claim_hands_out_what_a_worker_needs(database: Database) -> None:
         runs.wanted,
         lambda session, old: runs.record_epoch(session, old, epoch=0, epochs=1, phase="", metrics={"a": 1.0}),
         lambda session, old: runs.warn(session, old, "late"),
-        lambda session, old: runs.save_checkpoint(session, old, digest="f" * 64, epoch=9),
+        lambda session, old: runs.save_checkpoint(session, old, digest="f" * 64, size_bytes=1, epoch=9),
         lambda session, old: runs.succeed(session, old, finish()),
         lambda session, old: runs.fail(session, old, cause=FailureCause.INTERNAL, detail="late"),
         runs.hand_back,
@@ -187,7 +187,7 @@ def test_progress_earns_new_attempts(database: Database) -> None:
     claimed = _start(database)
     for epoch in (1, 2, 3, 4, 5, 5, 5, 5):
         with database.write() as session:
-            runs.save_checkpoint(session, claimed.claim, digest="e" * 64, epoch=epoch)
+            runs.save_checkpoint(session, claimed.claim, digest="e" * 64, size_bytes=1, epoch=epoch)
         _expire(database, claimed)
         _reap(database)
         if _run(database, claimed.run_id).state is RunState.FAILED:
@@ -215,7 +215,7 @@ def test_orderly_hand_back_is_no_attempt(database: Database) -> None:
     claimed = _start(database)
     for _ in range(5):
         with database.write() as session:
-            runs.save_checkpoint(session, claimed.claim, digest="e" * 64, epoch=1)
+            runs.save_checkpoint(session, claimed.claim, digest="e" * 64, size_bytes=1, epoch=1)
             assert runs.hand_back(session, claimed.claim) is RunState.QUEUED
         with database.write() as session:
             claimed = claim(session)

@@ -61,7 +61,7 @@ def succeed_next(database: Database, *, accuracy: float) -> None:
         "parameters": 7,
         "macs": 3 * 10**9,
     }
-    finish = Finish(result, {}, None, None, None, None, register=False)
+    finish = Finish(result, {}, None, None, None, None, None, register=False)
     with database.write() as session:
         runs.succeed(session, claim(session).claim, finish)
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.integration.worker.first_step import note_modules
 from tests.integration.worker.stack import all_gone, until
+from tests.small import small_dataset
 from worker.child import PRELOAD, _enter, forkserver
 from worker.link import Link, Stop
 from worker.settings import WorkerSettings
@@ -19,6 +21,7 @@ from worker.settings import WorkerSettings
 LOADED = 0
 MISSING = 1
 INSIDE, OUTSIDE = 0, 1
+MOST_MODULES = 25  # seven when this was written; what torch leaves to the first optimiser is hundreds
 
 
 def say_what_is_loaded(names: tuple[str, ...]) -> None:
@@ -76,6 +79,18 @@ def test_children_start_with_everything_heavy_imported(context: ForkServerContex
     child.start()
     child.join(120)
     assert child.exitcode == MISSING  # 190 MB that no run needs; and the answer can be no
+
+
+def test_a_first_step_loads_next_to_nothing(context: ForkServerContext, tmp_path: Path) -> None:
+    """Until its first step a run imports no package that the fork server has not, and a handful of modules at most."""
+    small_dataset(tmp_path / "data")
+    child = context.Process(target=note_modules, args=(tmp_path,))
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+    before, loaded = ({*(tmp_path / name).read_text().split()} for name in ("before", "loaded"))
+    assert {name.partition(".")[0] for name in loaded} <= {name.partition(".")[0] for name in before}
+    assert len(loaded) < MOST_MODULES
 
 
 def test_the_supervisor_is_small() -> None:

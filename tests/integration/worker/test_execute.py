@@ -55,7 +55,7 @@ def execution(database: Database, settings: WorkerSettings, link: Link, tmp_path
         datasets.create(session, name="made", source={"kind": "synthetic"})
         importing = datasets.claim_import(session, worker="importer", lease_s=30)
         assert importing is not None
-        report = {"report": REPORT, "content_digest": small.digest, "tree_digest": tree}
+        report = {"report": REPORT, "content_digest": small.digest, "tree_digest": tree, "tree_bytes": 1}
         datasets.finish_import(session, importing.claim, **report)  # type: ignore[arg-type]
         jobs.submit(session, small_spec(dataset="made", training=ONE_EPOCH), plan=folds("all", n_test=24))
         claimed = claim(session)
@@ -100,7 +100,7 @@ def test_a_spoilt_checkpoint_costs_time_only(execution: Execution) -> None:
     """A checkpoint that cannot be read is reported, and the run starts afresh and succeeds."""
     with execution.database.write() as session:
         broken = execution.objects.put_bytes(b"{}")  # an empty tree
-        runs.save_checkpoint(session, execution.claimed.claim, digest=broken, epoch=1)
+        runs.save_checkpoint(session, execution.claimed.claim, digest=broken, size_bytes=1, epoch=1)
     execution.claimed = claim_again(execution)
     execution.run()
     now = row(execution)

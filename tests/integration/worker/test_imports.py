@@ -1,5 +1,6 @@
 """Imports as their child does them: every source, every refusal, and the jobs that wait."""
 
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +46,15 @@ class Imports:
         with self.database.write() as session:
             return jobs.submit(session, make_spec(seeds=[0, 1]), plan=folds()).id
 
-    def do(self) -> None:
+    def do(self, limits: ImportLimits = LIMITS) -> None:
         with self.database.write() as session:
             claimed = datasets.claim_import(session, worker="one", lease_s=30)
         assert claimed is not None
-        import_claimed(self.database, self.objects, claimed, self.folder, LIMITS)
+        import_claimed(self.database, self.objects, claimed, self.folder, limits)
 
-    def fail(self) -> None:
+    def fail(self, limits: ImportLimits = LIMITS) -> None:
         with pytest.raises(SystemExit):
-            self.do()
+            self.do(limits)
 
     def dataset(self, dataset_id: str) -> Dataset:
         with self.database.read() as session:
@@ -103,6 +104,27 @@ def test_an_upload_that_is_no_dataset_fails_with_what_was_found(imports: Imports
     assert "notes.txt" in dataset.detail
     assert job.detail is not None
     assert "no known layout" in job.detail
+
+
+def test_an_import_that_its_tenant_may_not_store_fails_for_it(imports: Imports) -> None:
+    """Over the limit the cause is `quota`, with figures, for the job that waited too, and no object is put; where it
+    just fits it passes, and the row says how many bytes it takes.
+    """
+    dataset_id, job_id = imports.add(SYNTHETIC), imports.submit()
+    imports.fail(ImportLimits.of(WorkerSettings(tenant_storage_bytes=1000)))
+    dataset, job = imports.dataset(dataset_id), imports.job(job_id)
+    assert (dataset.state, dataset.cause, job.cause) == (DatasetState.FAILED, "quota", "quota")
+    assert dataset.detail is not None
+    assert "0 bytes of the 1000 that it may" in dataset.detail
+    assert "PSKD_TENANT_STORAGE_BYTES" in dataset.detail
+    assert list(imports.objects.stored()) == []
+    shutil.rmtree(imports.folder / "dataset")
+    needed = int(dataset.detail.partition(", and ")[2].split()[0])
+    again = imports.add(SYNTHETIC)
+    imports.do(ImportLimits.of(WorkerSettings(tenant_storage_bytes=needed)))
+    stored = imports.dataset(again)
+    assert (stored.state, stored.tree_bytes) == (DatasetState.READY, needed)
+    assert imports.objects.tree_size(stored.tree_digest or "") == needed
 
 
 def test_a_path_that_is_not_there_is_named(imports: Imports) -> None:

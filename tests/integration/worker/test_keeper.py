@@ -13,8 +13,9 @@ from store.engine import Database
 from store.errors import LostLease
 from store.lifecycle import JobState, RunState
 from store.queues import CPU, IO
+from tests.integration.worker.stack import Stack, until
 from tests.services import short_folder, valkey
-from tests.stored import add_ready_dataset, claim, submit
+from tests.stored import add_ready_dataset, claim, finish, submit
 from worker.app import make_app
 from worker.keeper import nudge_again, reap, relay
 from worker.settings import WorkerSettings
@@ -90,7 +91,32 @@ def test_a_lost_worker_loses_its_run(database: Database, settings: WorkerSetting
         assert [message.key for message in outbox.take(session, "wake")] == [CPU]
         assert [message.payload for message in outbox.take(session, "mlflow")] == [{"op": "state", "state": "retrying"}]
         with pytest.raises(LostLease):
-            runs.save_checkpoint(session, claimed.claim, digest="c" * 64, epoch=1)
+            runs.save_checkpoint(session, claimed.claim, digest="c" * 64, size_bytes=1, epoch=1)
+
+
+def test_the_running_keeper_removes_what_is_old_and_measures_what_is_unknown(sqlite_stack: Stack) -> None:
+    """`python -m worker.keeper` takes its settings to the curves of an ended job, and learns the size of an upload."""
+    with sqlite_stack.database.write() as session:
+        add_ready_dataset(session).tree_bytes = None
+        upload = sqlite_stack.objects.put_bytes(b"upload")
+        sent = datasets.create(session, name="sent", source={"kind": "upload"}, upload_digest=upload).id
+        job_id = submit(session).id
+        run = claim(session)
+        runs.record_epoch(session, run.claim, epoch=0, epochs=1, phase="student", metrics={"loss": 1.0})
+        runs.succeed(session, run.claim, finish())
+    assert sqlite_stack.metrics(run.run_id)
+    sqlite_stack.start("worker.keeper", retention_curves_days=1e-9)
+    until(lambda: not sqlite_stack.metrics(run.run_id), what="the end of the curves")
+    assert sqlite_stack.job(job_id).curves_removed_at is not None
+    assert sqlite_stack.job(job_id).events_removed_at is None
+    assert sqlite_stack.events(job_id)
+
+    def measured() -> bool:
+        with sqlite_stack.database.read() as session:
+            rows = [datasets.get(session, sent), datasets.resolve(session, "made")]
+        return (rows[0].upload_bytes, rows[1].tree_bytes) == (6, 0)
+
+    until(measured, what="the sizes")
 
 
 def test_a_lost_import_is_free_again(database: Database, settings: WorkerSettings) -> None:

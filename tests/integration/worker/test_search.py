@@ -64,7 +64,9 @@ def add_dataset(database: Database, name: str, *, tree: str, content: str) -> No
         datasets.create(session, name=name, source={"kind": "synthetic"})
         claimed = datasets.claim_import(session, worker="w", lease_s=60)
         assert claimed is not None
-        datasets.finish_import(session, claimed.claim, report={}, content_digest=content, tree_digest=tree)
+        datasets.finish_import(
+            session, claimed.claim, report={}, content_digest=content, tree_digest=tree, tree_bytes=1
+        )
 
 
 def create(database: Database, *, dataset: str = "made", **search: Any) -> str:
@@ -90,7 +92,7 @@ def work(database: Database) -> bool:
             runs.fail(session, claimed.claim, cause=FailureCause.NAN_LOSS, detail="nan")
         else:
             result = {"validation": {"accuracy": 1 - rate, "macro_f1": 0.5}}
-            runs.succeed(session, claimed.claim, Finish(result, {}, None, None, None, None, register=False))
+            runs.succeed(session, claimed.claim, Finish(result, {}, None, None, None, None, None, register=False))
     return True
 
 

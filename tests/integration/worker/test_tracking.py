@@ -108,6 +108,7 @@ def succeed(
         report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
         test=test,
         predictions_digest=None,
+        predictions_bytes=None,
         bundle_digest=objects.put_tree(bundle),
         bundle_bytes=1,
         register=True,

@@ -29,6 +29,26 @@ class Form:
         return {"type": "http.request", "body": piece, "more_body": bool(self.left)}
 
 
+def test_a_file_may_be_refused_for_its_size_while_it_arrives(tmp_path: Path) -> None:
+    """Of the file alone is counted what has come, piece by piece; once it is refused no more is asked for."""
+    form, seen = Form([NAME + FILE, *PIECES, b"\r\n--b--\r\n"]), list[int]()
+
+    def count(size: int) -> None:
+        seen.append(size)
+        if size > 3 * 65536:
+            raise Conflict("full")
+
+    async def read() -> None:
+        async with form_file(form.request, folder=tmp_path, count=count):
+            pass
+
+    with pytest.raises(Conflict):
+        asyncio.run(read())
+    assert seen == [0, 65536, 2 * 65536, 3 * 65536, 4 * 65536]
+    assert len(form.left) == 97
+    assert list(tmp_path.iterdir()) == []
+
+
 def received(form: Form, folder: Path, *, taken: str) -> tuple[list[dict[str, str]], int]:
     """What the check was asked, and the size of the file."""
     asked: list[dict[str, str]] = []

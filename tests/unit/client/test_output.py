@@ -11,6 +11,7 @@ from client.answers import SplitSizes
 from client.errors import (
     Busy,
     Conflicting,
+    Full,
     Invalid,
     NoKey,
     NotAllowed,
@@ -72,6 +73,7 @@ def test_spread_needs_two_seeds() -> None:
         (429, Busy),
         (500, ServiceFault),
         (503, Busy),
+        (507, Full),
     ],
 )
 def test_every_refusal_has_a_remedy(status: int, kind: type[Refused]) -> None:

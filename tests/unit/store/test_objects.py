@@ -14,7 +14,7 @@ import fsspec
 import pytest
 
 from store.errors import ObjectDamaged, ObjectMissing
-from store.objects import ObjectStore
+from store.objects import ObjectStore, size_of
 
 
 @pytest.fixture(params=["folder", "remote"])
@@ -52,6 +52,15 @@ def test_bytes(objects: ObjectStore) -> None:
     assert objects.exists(digest)
     with objects.open(digest) as source:
         assert source.read(2) == b"he"
+
+
+def test_sizes(objects: ObjectStore, tmp_path: Path) -> None:
+    """What a store says of a tree is what its folder took; nothing has the size of what is not there."""
+    original = _tree(tmp_path / "tree")
+    assert objects.tree_size(objects.put_tree(original)) == size_of(original) == (3 << 20) + 4
+    assert objects.size(objects.put_bytes(b"hello")) == 5
+    with pytest.raises(ObjectMissing):
+        objects.size("0" * 64)
 
 
 def test_file(objects: ObjectStore, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from sqlalchemy.exc import OperationalError
 
 from pskd_core.errors import DataError, NonFiniteLossError, ProtocolError, RankLost, SpecError
-from store.errors import ObjectMissing
+from store.errors import ObjectMissing, StorageFull
 from store.lifecycle import FailureCause
 from worker.failures import REMEDY, cause_of, detail_of
 
@@ -28,6 +28,7 @@ NAN = NonFiniteLossError(network="student", term="mk", step=7, value=float("nan"
         (OSError(12, "Cannot allocate memory"), FailureCause.OUT_OF_MEMORY),
         (RankLost("process 2 of 2 has failed: MemoryError", out_of_memory=True), FailureCause.OUT_OF_MEMORY),
         (RankLost("process 2 of 2 was killed by signal 9", killed=True), None),
+        (StorageFull(stored_bytes=9, adding_bytes=2, limit_bytes=10), FailureCause.QUOTA),
         (KeyError("width"), FailureCause.INTERNAL),
         (RuntimeError("shapes cannot be multiplied"), FailureCause.INTERNAL),
         (OSError(28, "No space left on device"), None),

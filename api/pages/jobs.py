@@ -1,0 +1,114 @@
+"""Pages of jobs: the list, a new one, and one with its curves and results."""
+
+from typing import Annotated, assert_never
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.deps import CallerDep, Cursor, Reading, ServicesDep
+from api.pages.rendering import PageRoute, page
+from api.pages.results import PARTS, Judged, pooled
+from api.routers.datasets import list_datasets
+from api.routers.jobs import list_jobs, read_job, read_report
+from api.schemas.jobs import JobDetail, RunOut
+from pskd_core.config import JobSpec, LeaveOneSubjectOut, NamedProtocol, SubjectLists, load_preset, preset_names
+from store import jobs
+from store.lifecycle import ENDED_JOB, JobState, RunState, possible
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_FIRST_PRESET = "demo"
+
+
+@router.get("/")
+async def home() -> RedirectResponse:
+    """Whoever opens the address that `pskd up` prints sees what is going on."""
+    return RedirectResponse("/jobs")
+
+
+@router.get("/jobs")
+def show_jobs(
+    request: Request,
+    session: Reading,
+    services: ServicesDep,
+    caller: CallerDep,
+    state: str = "",
+    cursor: Cursor = None,
+) -> Response:
+    """Jobs, newest first; the page asks again while one has not ended."""
+    wanted = JobState(state) if state in set(JobState) else None
+    found = list_jobs(session, services, caller, state=wanted, limit=50, cursor=cursor)
+    active = any(job.state not in ENDED_JOB for job in found.items)
+    return page(request, "jobs.html", jobs=found, state=wanted, states=list(JobState), active=active, first=not cursor)
+
+
+@router.get("/jobs/new")
+def show_new_job(
+    request: Request,
+    session: Reading,
+    services: ServicesDep,
+    caller: CallerDep,
+    dataset: str = "",
+    of: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """A form made from the spec's own schema; with `of` it begins with the spec of that job."""
+    cloned = None if of is None else read_job(of, session, services, caller).spec
+    usable = [each for each in list_datasets(session, caller, limit=200).items if each.state != "failed"]
+    described = {
+        "schema": JobSpec.model_json_schema(),
+        "presets": {name: JobSpec.model_validate(load_preset(name)).model_dump(mode="json") for name in preset_names()},
+        "first": None if cloned else _FIRST_PRESET,
+        "spec": None if cloned is None else cloned.model_dump(mode="json"),
+        "datasets": [each.name for each in usable],
+        "dataset": dataset,
+    }
+    return page(request, "new_job.html", described=described, cloned=of, presets=preset_names(), datasets=usable)
+
+
+@router.get("/jobs/{job_id}")
+def show_job(
+    job_id: str,
+    request: Request,
+    session: Reading,
+    services: ServicesDep,
+    caller: CallerDep,
+    show: str = "",
+    part: str = "test",
+    of: str = "student",
+) -> Response:
+    """One job: state, curves, results of one run or of all, configuration."""
+    job = read_job(job_id, session, services, caller)
+    # All of them: a curve is drawn for each, and no list is shown a page at a time beside its curves.
+    runs = tuple(map(RunOut.model_validate, jobs.runs_of(session, [job.id])))
+    done = [run for run in runs if run.state is RunState.SUCCEEDED]
+    chosen = [run for run in done if run.id == show] or done
+    reports = [read_report(run.id, session, caller) for run in chosen]
+    found = pooled([report.report for report in reports], part=part, network=of)
+    return page(
+        request,
+        "job.html",
+        job=job,
+        rows=list(map(Judged.of, runs)),
+        ended=job.state in ENDED_JOB,
+        actions=[event.value for event in possible(job.state)],
+        chosen=chosen,
+        show=show if len(chosen) == 1 else "",
+        part=part if part in PARTS else PARTS[0],
+        network=of,
+        networks=list(job.spec.networks),
+        results=found,
+        protocol=_protocol(job),
+    )
+
+
+def _protocol(job: JobDetail) -> str:
+    """How the job splits the recordings, in words."""
+    match job.spec.protocol:
+        case NamedProtocol() as named:
+            return named.name.replace("_", " ")
+        case LeaveOneSubjectOut():
+            return "leave one subject out"
+        case SubjectLists() as lists:
+            return f"train on subjects {', '.join(lists.train)}; test on {', '.join(lists.test) or 'none'}"
+        case _ as never:
+            assert_never(never)
