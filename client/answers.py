@@ -380,6 +380,7 @@ class Window(Answer):
     start_s: float
     end_s: float
     label: str
+    confidence: float | None = None  # an older service does not say, as of models that are not calibrated
     probabilities: dict[str, float]
 
 
@@ -389,6 +390,8 @@ class Segment(Answer):
     start_s: float
     end_s: float
     label: str
+    confidence: float | None = None
+    novelty: float | None = None
     probability: float
 
 
@@ -431,6 +434,7 @@ class Classification(Answer):
     """A labelled timeline; probabilities are the most likely classes, largest first."""
 
     label: str
+    confidence: float | None = None
     probabilities: dict[str, float]
     windows: tuple[Window, ...]
     segments: tuple[Segment, ...]

@@ -344,6 +344,8 @@ class Client:
         rate_hz: float | None = None,
         unit: str | None = None,
         columns: str | None = None,
+        overlap: float | None = None,
+        smooth_s: float | None = None,
     ) -> Classification:
         """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
         data, name = (
@@ -358,6 +360,8 @@ class Client:
             rate_hz=rate_hz,
             unit=unit,
             columns=columns,
+            overlap=overlap,
+            smooth_s=smooth_s,
         )
 
     # --- Keys and usage -------------------------------------------------------------------------------------------

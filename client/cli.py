@@ -8,24 +8,24 @@ import typer
 from typer.core import TyperGroup
 
 from client import output
-from client.answers import Classification, Dataset, Estimate, Job
+from client.answers import Dataset, Estimate, Job
 from client.api import DEFAULT_URL, Client
+from client.classify_command import classify
 from client.comparison import print_comparison
 from client.doctor_command import doctor
-from client.errors import ClientError, NotInstalled, Refused, Unreachable
+from client.errors import ClientError, NotInstalled, Unreachable
 from client.home import default_home, owner_of
 from client.inspect_command import inspect
 from client.job_commands import JobId, jobs
 from client.key_commands import keys
 from client.model_commands import models, promote
-from client.options import AsJson, Columns, Force, Target, service_of
+from client.options import AsJson, Force, Target, service_of
 from client.ports import MLFLOW_PORT, PORT
 from client.reproduce_command import reproduce
 from client.specfile import BadSpecFile, read_spec
 from client.sweep_commands import SWEEP_ID, sweep, sweeps
 from client.sweep_output import print_sweep
 from client.template import write_template
-from client.timeline import print_timeline
 from client.uploads import as_zip, with_bar
 from client.usage_command import usage
 from client.watch import watch as watch_jobs
@@ -382,54 +382,4 @@ app.command()(usage)
 
 
 app.command()(inspect)
-
-
-@app.command()
-def classify(
-    ctx: typer.Context,
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Table, array, or a logger's file."),
-    ],
-    model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
-    alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
-    rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
-    unit: Annotated[str | None, typer.Option(help="g, m/s^2, mg or g/64, if the file does not say.")] = None,
-    columns: Columns = None,
-    as_json: AsJson = False,
-) -> None:
-    """Label recordings of an accelerometer; with --json one object a line."""
-    with service_of(ctx) as service:
-        name = model or _only_model(service)
-
-        def ask(file: Path) -> Classification:
-            return service.classify(
-                name, file, version=version, alias=alias, rate_hz=rate_hz, unit=unit, columns=columns
-            )
-
-        failures = [file for file in files if not _classified(ask, file, as_json=as_json)]
-    if failures:
-        raise typer.Exit(FAILED)
-
-
-def _only_model(service: Client) -> str:
-    names = [model.name for model in service.models()]
-    if len(names) != 1:
-        known = f"there are {', '.join(names)}" if names else "there is none yet; `pskd submit` trains one"
-        raise typer.BadParameter(f"name the model with --model: {known}")
-    return names[0]
-
-
-def _classified(ask: Callable[[Path], Classification], file: Path, *, as_json: bool) -> bool:
-    """Prints the answer, or what is wrong with the file; says which it was."""
-    try:
-        answer = ask(file)
-    except Refused as error:
-        output.report_error(error)
-        return False
-    if as_json:
-        output.print_json_line(answer, file=str(file))
-    else:
-        print_timeline(output.stdout(), str(file), answer)
-    return True
+app.command()(classify)

@@ -1,6 +1,9 @@
 """A classified recording as a reader sees it: what it shows, when, and how sure the model is."""
 
+import csv
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -14,10 +17,35 @@ _MOST_SEGMENTS = 40
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "bright_cyan", "bright_magenta", "bright_yellow")
 
 
+class SegmentTable:
+    """Segments of any number of files as CSV; the names of the columns come before the first."""
+
+    _COLUMNS = ("start_s", "end_s", "label", "probability", "confidence", "novelty")
+
+    def __init__(self, sink: TextIO) -> None:
+        self._table = csv.writer(sink, lineterminator="\n")
+        self._empty = True
+
+    def __call__(self, file: Path, answer: Classification) -> None:
+        """Add a file's segments."""
+        if self._empty:
+            self._table.writerow(("file", *self._COLUMNS))
+            self._empty = False
+        for segment in answer.segments:
+            cells = [getattr(segment, column) for column in self._COLUMNS]
+            self._table.writerow([_cell(each) for each in (str(file), *cells)])
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
 def print_timeline(console: Console, title: str, answer: Classification) -> None:
     """The label, the strip of segments, the most likely classes, what was understood and what is doubtful."""
     top = next(iter(answer.probabilities.values()))
-    console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}"))
+    sure = "" if answer.confidence is None else f", confidence {per_cent(answer.confidence)}"
+    console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}{sure}"))
     if console.is_terminal and not console.no_color:  # the strip tells labels apart by colour
         console.print(Text("  ").append(_strip(answer.segments)))
     for line in _segment_lines(answer.segments[:_MOST_SEGMENTS]):

@@ -28,10 +28,32 @@ class Figures(Frozen):
     n: int
 
 
+class Reliability(Frozen):
+    """Expected calibration error on one part of the data, of plain probabilities and of calibrated ones."""
+
+    n: int
+    ece_before: float
+    ece_after: float
+
+
+class Calibration(Frozen):
+    """How sure the model may be, and from where on it does not know; from the validation part of its fold."""
+
+    temperature: Positive = Field(description="by which logits are divided for a confidence")
+    gravity_free_temperature: Positive | None = Field(
+        description="the same for recordings without gravity; null: the model was not trained with it"
+    )
+    min_confidence: float = Field(ge=0, le=1, description="below it a label is `unknown`")
+    max_distance: Positive = Field(description="`distance` of the model's outputs above which a label is `unknown`")
+    rule: str = Field(description="how the two were chosen")
+    validation: Reliability = Field(description="on the recordings that chose the temperature")
+    test: Reliability | None = Field(description="on recordings that chose nothing")
+
+
 class BundleInfo(Frozen):
     """All that serving must know, and where the model comes from."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2  # since 2 with calibration and the output `distance`
     classes: tuple[str, ...] = Field(min_length=2)
     inputs: tuple[str, ...] = Field(min_length=1, description="streams, three channels each, in the model's order")
     frames: int = Field(ge=2, description="T, samples of one window")
@@ -47,6 +69,7 @@ class BundleInfo(Frozen):
     seed: int
     fold: str
     test: Figures | None
+    calibration: Calibration | None = Field(default=None, description="null: there was no validation part")
     parameters: int
     macs: int
     opset: int
@@ -57,7 +80,7 @@ class BundleInfo(Frozen):
         """Read a bundle's description.
 
         Raises:
-            DataError: it is missing, or no description of format 1.
+            DataError: it is missing, or no description of format 1 or 2.
         """
         file = directory / INFO_FILE
         try:

@@ -14,6 +14,7 @@ from torch import nn
 from pskd_core.bundle import MODEL_FILE, BundleInfo, Durations
 from pskd_core.data.batches import Clips
 from pskd_core.errors import ParityError
+from pskd_core.evaluation.calibration import Space
 from pskd_core.files import atomic_directory
 from pskd_core.models.output import Output
 from pskd_core.shapes import FloatArray
@@ -24,32 +25,42 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 class Served(nn.Module):
-    """The student as it is served: (N, 3·S, T) samples in the streams' units → logits and probabilities (N, K)."""
+    """The student as it is served: (N, 3·S, T) samples in the streams' units → logits and probabilities (N, K).
 
-    def __init__(self, network: nn.Module, inputs: tuple[str, ...]) -> None:
+    Besides, the distance (N,) of each window from the nearest class of its training.
+    """
+
+    whitening: torch.Tensor
+    centres: torch.Tensor
+
+    def __init__(self, network: nn.Module, inputs: tuple[str, ...], space: Space) -> None:
         super().__init__()
         self.network = network
         self.inputs = inputs
+        self.register_buffer("whitening", torch.from_numpy(space.whitening))
+        self.register_buffer("centres", torch.from_numpy(space.centres))
 
-    def forward(self, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Split the channels into the network's streams, three each."""
         output: Output = self.network(dict(zip(self.inputs, torch.split(windows, 3, dim=1), strict=True)))
-        return output.logits, output.logits.softmax(dim=1)
+        apart = (output.embedding @ self.whitening.T).unsqueeze(1) - self.centres  # (N, classes, D)
+        return output.logits, output.logits.softmax(dim=1), apart.square().sum(dim=2).amin(dim=1).sqrt()
 
 
-def export_bundle(directory: Path, network: nn.Module, info: BundleInfo, examples: FloatArray) -> None:
+def export_bundle(directory: Path, network: nn.Module, info: BundleInfo, *, space: Space, examples: FloatArray) -> None:
     """Write a bundle folder, whole or not at all.
 
     Args:
         directory: must not exist.
         network: the student, on the CPU.
         info: what the bundle says about itself.
+        space: where its training recordings lie.
         examples: (N, 3·S, T) real windows, N ≥ 2, on which export and source are compared.
 
     Raises:
         ParityError: the exported network's probabilities differ from its source's by more than 1e-5.
     """
-    served = Served(network, info.inputs).eval()
+    served = Served(network, info.inputs, space).eval()
     with atomic_directory(directory) as partial:
         _export_onnx(served, torch.from_numpy(examples[:2]), partial / MODEL_FILE)
         _check_parity(served, examples, partial / MODEL_FILE)
@@ -83,7 +94,7 @@ def _export_onnx(served: Served, example: torch.Tensor, file: Path) -> None:
             (example,),
             file,
             input_names=["windows"],
-            output_names=["logits", "probabilities"],
+            output_names=["logits", "probabilities", "distance"],
             dynamic_shapes=({0: torch.export.Dim.AUTO},),
             opset_version=OPSET,
             external_data=False,

@@ -1,7 +1,8 @@
 """A recording in, a labelled timeline out: an exported bundle on ONNX Runtime, without torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from pskd_core.bundle import MODEL_FILE, BundleInfo, Figures
 from pskd_core.data.preprocess import ClipRule, clip_windows, stretch_windows
 from pskd_core.data.recordings import SensorRecording
 from pskd_core.data.understood import Understood, understood
 from pskd_core.errors import DataError
+from pskd_core.evaluation.calibration import softmax
 from pskd_core.fields import Frozen
 from pskd_core.shapes import FloatArray
 
@@ -24,22 +26,35 @@ Probabilities = npt.NDArray[np.floating[Any]]  # (windows, K)
 _WINDOWS_AT_ONCE = 256  # keeps a day's recording at the memory of a few minutes
 
 
-class Window(Frozen):
+UNKNOWN = "unknown"
+
+
+class Judgement(Frozen):
+    """A label, and what stands behind it; null of a model that was not calibrated, which knows no `unknown`."""
+
+    label: str = Field(description="a class, or `unknown` where confidence is too low or novelty above 1")
+    confidence: float | None = Field(description="calibrated probability that the most probable class is right")
+    novelty: float | None = Field(
+        description="distance from the training data; 1 is that of the farthest rightly labelled validation recording"
+    )
+
+
+class Window(Judgement):
     """What the model says about one window."""
 
     start_s: float
     end_s: float
-    label: str
     probabilities: dict[str, float]
 
 
-class Segment(Frozen):
+class Segment(Judgement):
     """Neighbouring windows of one label; segments touch and cover the recording."""
 
     start_s: float
     end_s: float
-    label: str
-    probability: float
+    probability: float = Field(
+        description="of the label; where that is `unknown`, of each window's most probable class"
+    )
 
 
 class ModelSummary(Frozen):
@@ -52,16 +67,29 @@ class ModelSummary(Frozen):
     test: Figures | None
 
 
-class Classification(Frozen):
-    """The answer to one recording; probabilities are the top k, largest first."""
+class Classification(Judgement):
+    """The answer to one recording; probabilities are the network's for the top k, largest first."""
 
-    label: str
     probabilities: dict[str, float]
     windows: tuple[Window, ...]
     segments: tuple[Segment, ...]
     model: ModelSummary
     input: Understood
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What a model finds in N windows; the last two are null of a model that was not calibrated."""
+
+    probabilities: Probabilities  # (N, K)
+    calibrated: Probabilities | None  # (N, K)
+    novelties: Probabilities | None  # (N,)
+
+    def mapped(self, change: Callable[[Probabilities], Probabilities]) -> "Findings":
+        """The same with every array changed."""
+        calibrated, novelties = (None if each is None else change(each) for each in (self.calibrated, self.novelties))
+        return Findings(change(self.probabilities), calibrated, novelties)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,33 +128,58 @@ class Bundle:
         found: Probabilities = self.session.run(["probabilities"], {"windows": windows})[0]
         return found
 
+    def judge(self, windows: FloatArray, *, gravity: bool | None = None) -> Findings:
+        """All that is found in prepared windows (N, 3·S, T); `gravity`: whether they hold it, if that is known."""
+        if (calibration := self.info.calibration) is None:
+            return Findings(self.predict(windows), None, None)
+        probabilities, logits, distances = self.session.run(
+            ["probabilities", "logits", "distance"], {"windows": windows}
+        )
+        temperature = calibration.temperature
+        if gravity is False and calibration.gravity_free_temperature is not None:
+            temperature = max(temperature, calibration.gravity_free_temperature)
+        return Findings(probabilities, softmax(logits, temperature=temperature), distances / calibration.max_distance)
 
-def classify(bundle: Bundle, recording: SensorRecording, *, top_k: int = 5) -> Classification:
+
+def classify(
+    bundle: Bundle, recording: SensorRecording, *, top_k: int = 5, overlap: float = 0.5, smooth_s: float = 0.0
+) -> Classification:
     """Label a recording of one accelerometer.
 
     It is cut and stretched as training clips are. Where windows overlap, an instant belongs to the window whose
     middle is nearest; the overall probabilities are the mean over windows, each weighted by the time that belongs
-    to it, and so are those of a segment.
+    to it, and so is all else of the recording and of a segment. It is `unknown` if most of its time is.
+
+    Args:
+        bundle: the model.
+        recording: of which a single window is made if it is no longer than a training clip.
+        top_k: how many classes are named.
+        overlap: part of a window that the next one shares, in [0, 1).
+        smooth_s: a window's findings become the mean over the windows whose middles lie at most half of this away.
 
     Raises:
         DataError: the model needs other sensors, the recording has fewer than two samples, a non-finite one or far too
             many, or the model finds no finite probability for it.
     """
     _check_recording(bundle.info, recording)
-    ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule)
-    probabilities = np.concatenate(list(_predictions(bundle, recording.values_g, ranges)))
-    if not np.isfinite(probabilities).all():
-        raise DataError("the model finds no finite probabilities for these values; check their size and unit")
+    ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule, overlap=overlap)
+    findings = _joined(list(_findings(bundle, recording, ranges)))
     times = [(start / recording.rate_hz, stop / recording.rate_hz) for start, stop in ranges]
+    if smooth_s and len(times) > 1:
+        findings = findings.mapped(partial(_smoothed, times=times, smooth_s=smooth_s))
     bounds = _bounds(times)
     shares = np.array([end_s - start_s for start_s, end_s in pairwise(bounds)]) / (bounds[-1] - bounds[0])
-    overall = shares @ probabilities
-    *tops, top = _top(np.concatenate([probabilities, overall[None]]), bundle.info.classes, top_k)
+    overall = shares @ findings.probabilities
+    *tops, top = _top(np.concatenate([findings.probabilities, overall[None]]), bundle.info.classes, top_k)
+    windows = tuple(_windows(bundle.info, findings, tops, times))
+    unknown = sum(share for share, window in zip(shares.tolist(), windows, strict=True) if window.label == UNKNOWN)
     return Classification(
-        label=next(iter(top)),
+        label=UNKNOWN if unknown > 0.5 else next(iter(top)),
+        confidence=_mean([window.confidence for window in windows], shares.tolist()),
+        novelty=_mean([window.novelty for window in windows], shares.tolist()),
         probabilities=top,
-        windows=tuple(_window(each, time) for each, time in zip(tops, times, strict=True)),
-        segments=tuple(_segments(tops, bounds)),
+        windows=windows,
+        segments=tuple(_segments(windows, bounds)),
         model=bundle.summary,
         input=understood(recording),
         warnings=(*recording.warnings, *_doubts(bundle.info, recording, ranges)),
@@ -137,7 +190,10 @@ def _check_model(session: onnxruntime.InferenceSession, info: BundleInfo, file: 
     inputs = {each.name: each.shape[1:] for each in session.get_inputs()}
     outputs = {each.name: each.shape[1:] for each in session.get_outputs()}
     expected = {"windows": [3 * len(info.inputs), info.frames]}
-    if inputs != expected or outputs.get("probabilities") != [len(info.classes)]:
+    promised = {"probabilities": [len(info.classes)]}
+    if info.calibration is not None:
+        promised |= {"logits": [len(info.classes)], "distance": []}
+    if inputs != expected or any(outputs.get(name) != shape for name, shape in promised.items()):
         raise DataError(f"inputs {inputs} and outputs {outputs} do not fit bundle.json", file=file)
 
 
@@ -150,12 +206,39 @@ def _check_recording(info: BundleInfo, recording: SensorRecording) -> None:
         raise DataError("the recording holds values that are not finite")
 
 
-def _predictions(bundle: Bundle, values_g: FloatArray, ranges: list[tuple[int, int]]) -> Iterator[Probabilities]:
+def _findings(bundle: Bundle, recording: SensorRecording, ranges: list[tuple[int, int]]) -> Iterator[Findings]:
     starts, length = [start for start, _ in ranges], ranges[0][1] - ranges[0][0]
     for first in range(0, len(starts), _WINDOWS_AT_ONCE):
         some = starts[first : first + _WINDOWS_AT_ONCE]
-        windows = stretch_windows(values_g, some, length, bundle.info.frames)  # (N, T, 3)
-        yield bundle.predict(np.ascontiguousarray(windows.transpose(0, 2, 1)))
+        windows = stretch_windows(recording.values_g, some, length, bundle.info.frames)  # (N, T, 3)
+        yield bundle.judge(np.ascontiguousarray(windows.transpose(0, 2, 1)), gravity=recording.gravity)
+
+
+def _joined(parts: list[Findings]) -> Findings:
+    joined = Findings(
+        np.concatenate([part.probabilities for part in parts]),
+        _concatenated([part.calibrated for part in parts]),
+        _concatenated([part.novelties for part in parts]),
+    )
+    for each in (joined.probabilities, joined.calibrated, joined.novelties):
+        if each is not None and not np.isfinite(each).all():
+            raise DataError("the model finds no finite probabilities for these values; check their size and unit")
+    return joined
+
+
+def _concatenated(parts: list[Probabilities | None]) -> Probabilities | None:
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if present else None
+
+
+def _smoothed(values: Probabilities, *, times: list[tuple[float, float]], smooth_s: float) -> Probabilities:
+    """Mean (N, …) over the windows whose middles are near."""
+    middles, reach = np.array(times).mean(axis=1), smooth_s / 2 + 1e-9
+    first, last = np.searchsorted(middles, middles - reach), np.searchsorted(middles, middles + reach, side="right")
+    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0, dtype=np.float64)])
+    counts = (last - first).reshape(-1, *[1] * (values.ndim - 1))
+    means: Probabilities = ((sums[last] - sums[first]) / counts).clip(min=0)
+    return means
 
 
 # The timeline is plain Python: a request mostly has one window, for which arrays would cost more than the model.
@@ -177,24 +260,60 @@ def _top(probabilities: Probabilities, classes: tuple[str, ...], top_k: int) -> 
     ]
 
 
-def _window(top: dict[str, float], time: tuple[float, float]) -> Window:
-    return Window(start_s=time[0], end_s=time[1], label=next(iter(top)), probabilities=top)
+def _windows(
+    info: BundleInfo, findings: Findings, tops: list[dict[str, float]], times: list[tuple[float, float]]
+) -> Iterator[Window]:
+    confidences, novelties = _trust(findings)
+    for top, (start_s, end_s), confidence, novelty in zip(tops, times, confidences, novelties, strict=True):
+        label = UNKNOWN if _is_unknown(info, confidence, novelty) else next(iter(top))
+        yield Window(
+            start_s=start_s, end_s=end_s, label=label, confidence=confidence, novelty=novelty, probabilities=top
+        )
 
 
-def _segments(tops: list[dict[str, float]], bounds: list[float]) -> Iterator[Segment]:
-    labels = [next(iter(top)) for top in tops]
+def _trust(findings: Findings) -> tuple[list[float] | list[None], list[float] | list[None]]:
+    """Of each window, confidence in its most probable class and novelty."""
+    if findings.calibrated is None or findings.novelties is None:
+        nothing = [None] * len(findings.probabilities)
+        return nothing, nothing
+    best = findings.probabilities.argmax(axis=1)
+    return findings.calibrated[np.arange(len(best)), best].tolist(), findings.novelties.tolist()
+
+
+def _is_unknown(info: BundleInfo, confidence: float | None, novelty: float | None) -> bool:
+    if info.calibration is None or confidence is None or novelty is None:
+        return False
+    return confidence < info.calibration.min_confidence or novelty > 1
+
+
+def _segments(windows: Sequence[Window], bounds: list[float]) -> Iterator[Segment]:
+    labels = [window.label for window in windows]
     for label, members in groupby(range(len(labels)), key=labels.__getitem__):
         rows = list(members)
         start_s, end_s = bounds[rows[0]], bounds[rows[-1] + 1]
-        weighted = sum((bounds[row + 1] - bounds[row]) * tops[row][label] for row in rows)
-        yield Segment(start_s=start_s, end_s=end_s, label=label, probability=weighted / (end_s - start_s))
+        shares = [(bounds[row + 1] - bounds[row]) / (end_s - start_s) for row in rows]
+        most = [next(iter(windows[row].probabilities.values())) for row in rows]
+        yield Segment(
+            start_s=start_s,
+            end_s=end_s,
+            label=label,
+            confidence=_mean([windows[row].confidence for row in rows], shares),
+            novelty=_mean([windows[row].novelty for row in rows], shares),
+            probability=sum(share * value for share, value in zip(shares, most, strict=True)),
+        )
+
+
+def _mean(values: Sequence[float | None], shares: Sequence[float]) -> float | None:
+    known = [share * value for share, value in zip(shares, values, strict=True) if value is not None]
+    return sum(known) if known else None
 
 
 def _doubts(info: BundleInfo, recording: SensorRecording, ranges: list[tuple[int, int]]) -> Iterator[str]:
     """What makes the labels doubtful, as sentences for the user."""
     if recording.gravity is not None and recording.gravity != info.gravity:
         has, trained = ("holds", "without") if recording.gravity else ("does not hold", "with")
-        yield f"the recording {has} gravity, but the model was trained {trained} it; expect wrong labels"
+        lowered = ", and a lower confidence" if info.calibration is not None and info.gravity else ""
+        yield f"the recording {has} gravity, but the model was trained {trained} it; expect wrong labels{lowered}"
     duration_s, shortest_s = len(recording.values_g) / recording.rate_hz, info.durations_s.min
     if duration_s < shortest_s / 2:
         yield f"the recording lasts {duration_s:.2f} s, less than half the shortest training clip ({shortest_s:.2f} s)"

@@ -21,13 +21,14 @@ from pydantic import Field
 from torch import nn
 
 from pskd_core.backbones import RandomForest
-from pskd_core.bundle import BundleInfo, Figures
+from pskd_core.bundle import BundleInfo, Calibration, Figures
 from pskd_core.config import JobSpec, configuration_hash
 from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, complete
 from pskd_core.errors import NonFiniteLossError, SpecError
-from pskd_core.evaluation.evaluate import predict, refresh_batch_norm
+from pskd_core.evaluation.calibration import Judged, Space, calibrate, distances, embedding_space
+from pskd_core.evaluation.evaluate import embed, predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
 from pskd_core.fields import Frozen
@@ -71,6 +72,7 @@ class RunOutcome(Frozen):
     )
     parameters: int
     macs: int
+    calibration: Calibration | None = Field(default=None, description="the student's; null: no validation part")
     environment: dict[str, str] = Field(default={}, description="versions and machine; empty: not recorded")
 
 
@@ -214,6 +216,7 @@ class Run:
             },
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
+            calibration=self.calibration,
             environment=environment(self.spec),
         )
 
@@ -246,7 +249,7 @@ class Run:
             inputs=inputs,
             frames=self.spec.preprocess.sensor_frames,
             durations_s=durations(self.train_clips),
-            gravity=holds_gravity(self.train_clips.streams[inputs[0]]),
+            gravity=self._gravity,
             dataset=self.dataset.info.name,
             dataset_digest=self.dataset.digest,
             protocol=self.spec.protocol.model_dump(mode="json"),
@@ -254,13 +257,14 @@ class Run:
             seed=self.seed,
             fold=self.fold.name,
             test=Figures(accuracy=test.accuracy, macro_f1=test.macro_f1, n=test.n) if test else None,
+            calibration=self.calibration,
             parameters=count_parameters(self.evaluated),
             macs=count_macs(self.evaluated, self._example(1)),
             opset=OPSET,
             created_by=created_by(),
         )
         examples = np.concatenate([self.train_clips.streams[name][:16] for name in inputs], axis=1)
-        export_bundle(directory, copy.deepcopy(self.evaluated).cpu(), info, examples)
+        export_bundle(directory, copy.deepcopy(self.evaluated).cpu(), info, space=self._space, examples=examples)
         return info
 
     @cached_property
@@ -271,6 +275,38 @@ class Run:
         network = copy.deepcopy(self.state.averaged)
         refresh_batch_norm(network, self.train_clips, device=self.device)
         return network
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How sure the evaluated student may be; null without a validation part, and for a forest."""
+        if isinstance(self.evaluated, Forest) or "validation" not in self._parts():
+            return None
+        clips, logits = self._predict(self.evaluated, "student", "validation")
+        test = self._predict(self.evaluated, "student", "test") if "test" in self._parts() else None
+        return calibrate(
+            Judged(logits, clips.labels),
+            distances=distances(self._space, embed(self.evaluated, clips, device=self.device)),
+            gravity_free=self._without_gravity(clips) if self._gravity else None,
+            test=Judged(test[1], test[0].labels) if test is not None else None,
+        )
+
+    @cached_property
+    def _space(self) -> Space:
+        return embedding_space(embed(self.evaluated, self.train_clips, device=self.device), self.train_clips.labels)
+
+    @cached_property
+    def _gravity(self) -> bool:
+        """Whether all that the student reads is one accelerometer, and that holds gravity."""
+        inputs = self.spec.student.inputs
+        units = [self.dataset.info.streams[name].unit for name in inputs]
+        return units == ["g"] and holds_gravity(self.train_clips.streams[inputs[0]])
+
+    def _without_gravity(self, clips: Clips) -> Logits:
+        """Logits of the clips less their mean, as near to what a phone calls linear acceleration as a clip allows."""
+        (name,) = self.spec.student.inputs
+        values = clips.streams[name]
+        free = replace(clips, streams={name: values - values.mean(axis=2, keepdims=True)})
+        return predict(self.evaluated, free, device=self.device)
 
     def _scores(self, network: nn.Module, name: str, part: Part) -> Scores | None:
         if not self._usable(name, part):

@@ -76,13 +76,14 @@ def _log(client: MlflowClient, bundle: Path, tracking_id: str, tags: Mapping[str
 def save(bundle: Path, folder: Path) -> None:
     """Write the bundle's network as an MLflow model folder."""
     info = BundleInfo.read(bundle)
-    channels = 3 * len(info.inputs)
+    channels, network = 3 * len(info.inputs), onnx.load(bundle / MODEL_FILE)
+    widths = {"logits": (len(info.classes),), "probabilities": (len(info.classes),), "distance": ()}
     signature = ModelSignature(
         inputs=Schema([TensorSpec(_FLOAT, (-1, channels, info.frames), "windows")]),
-        outputs=Schema([TensorSpec(_FLOAT, (-1, len(info.classes)), name) for name in ("logits", "probabilities")]),
+        outputs=Schema([TensorSpec(_FLOAT, (-1, *widths[each.name]), each.name) for each in network.graph.output]),
     )
     mlflow.onnx.save_model(
-        onnx.load(bundle / MODEL_FILE),
+        network,
         str(folder),
         signature=signature,
         input_example=np.zeros((2, channels, info.frames), np.float32),

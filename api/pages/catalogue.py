@@ -9,6 +9,7 @@ from api.routers.aliases import list_history
 from api.routers.datasets import list_datasets, list_recordings, read_dataset
 from api.routers.models import list_models, read_model
 from api.routers.system import read_system
+from store import runs
 from store.lifecycle import DatasetState
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -49,7 +50,8 @@ def show_model(name: str, request: Request, session: Reading, caller: CallerDep,
     """One model: its versions, what its aliases name, and what they have named."""
     found = read_model(name, Answer(), session, caller, limit=50, cursor=cursor)
     history = list_history(name, session, caller, limit=20)
-    return page(request, "model.html", model=found, history=history.items)
+    jobs = {each.run_id: runs.get(session, each.run_id, tenant=caller.tenant).job_id for each in found.items}
+    return page(request, "model.html", model=found, jobs=jobs, history=history.items)
 
 
 @router.get("/system")

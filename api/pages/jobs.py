@@ -81,7 +81,8 @@ def show_job(
     # All of them: a curve is drawn for each, and no list is shown a page at a time beside its curves.
     runs = tuple(map(RunOut.model_validate, jobs.runs_of(session, [job.id])))
     done = [run for run in runs if run.state is RunState.SUCCEEDED]
-    chosen = [run for run in done if run.id == show] or done
+    # What asks again for the state alone needs no reports, which are large.
+    chosen = [] if request.headers.get("HX-Target") == "status" else [run for run in done if run.id == show] or done
     reports = [read_report(run.id, session, caller) for run in chosen]
     found = pooled([report.report for report in reports], part=part, network=of)
     return page(

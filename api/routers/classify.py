@@ -1,5 +1,7 @@
 """A recording in, a labelled timeline out."""
 
+import csv
+import io
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -7,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.auth import Caller
 from api.body import allow_body, require_type
@@ -17,10 +19,11 @@ from api.figures import Figures
 from api.readers import Readers
 from api.routing import Route
 from api.schemas.classify import ClassificationOut, ServedModel
+from api.tables import cell, wants_csv
 from api.uploads import body_file, form_file
 from pskd_core.data.recordings import MOST_FORMAT_BYTES, SensorRecording, is_text, read_recording
 from pskd_core.data.series import Unit
-from pskd_core.inference import classify
+from pskd_core.inference import Classification, classify
 from store import registry
 from store.models import ModelVersion
 
@@ -28,6 +31,7 @@ router = APIRouter(tags=["classify"], route_class=Route)
 
 RECORDING_BYTES = 64 * 2**20
 _INLINE_BYTES = 2**20  # of text, whose parser counts as it goes
+SEGMENT_COLUMNS = ("start_s", "end_s", "label", "probability", "confidence", "novelty")
 _RAW_TYPES = ("text/csv", "text/plain", "text/tab-separated-values", "application/octet-stream")
 _RECORDING_BODY = {
     "requestBody": {
@@ -112,22 +116,61 @@ async def choice_of(
     return Choice(version, alias)
 
 
-@router.post("/v1/models/{name}/classify", responses=documented(400, 404, 413, 415), openapi_extra=_RECORDING_BODY)
+@dataclass(frozen=True)
+class Cutting:
+    """How a recording that is longer than a training clip becomes a timeline."""
+
+    overlap: float
+    smooth_s: float
+
+
+PLAIN = Cutting(overlap=0.5, smooth_s=0)
+
+
+async def _cutting(
+    overlap: Annotated[
+        float, Query(ge=0, le=0.95, allow_inf_nan=False, description="part of a window that the next one shares")
+    ] = PLAIN.overlap,
+    smooth_s: Annotated[
+        float,
+        Query(ge=0, le=600, allow_inf_nan=False, description="what is found is averaged over windows this near"),
+    ] = PLAIN.smooth_s,
+) -> Cutting:
+    return Cutting(overlap, smooth_s)
+
+
+@router.post(
+    "/v1/models/{name}/classify",
+    response_model=ClassificationOut,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **documented(400, 404, 413, 415)},
+    openapi_extra=_RECORDING_BODY,
+)
 def classify_recording(
     name: str,
     request: Request,
     upload: Annotated[Upload, Depends(receive, scope="function")],
     choice: Annotated[Choice, Depends(choice_of)],
+    cutting: Annotated[Cutting, Depends(_cutting)],
     services: ServicesDep,
     caller: CallerDep,
     rate_hz: RateHz = None,
     unit: StatedUnit = None,
     columns: StatedColumns = None,
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5,
-) -> ClassificationOut:
-    """Labels a recording of an accelerometer: a table, an array or a device's file, as a form or as the raw body."""
-    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=top_k)
-    return classified(name, upload, asked, services, caller, request.app.state.figures)[0]
+) -> ClassificationOut | Response:
+    """Labels a recording of an accelerometer (a table, an array, a device's file); its segments as CSV if asked for."""
+    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=top_k, cutting=cutting)
+    answer, _ = classified(name, upload, asked, services, caller, request.app.state.figures)
+    return _csv(answer) if wants_csv(request) else answer
+
+
+def _csv(answer: Classification) -> Response:
+    """A row a segment."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(SEGMENT_COLUMNS)
+    table.writerows([cell(getattr(segment, column)) for column in SEGMENT_COLUMNS] for segment in answer.segments)
+    return Response(text.getvalue(), media_type="text/csv")
 
 
 @dataclass(frozen=True)
@@ -139,6 +182,7 @@ class Asked:
     unit: Unit | None
     columns: str | None
     top_k: int
+    cutting: Cutting = PLAIN
 
 
 def classified(
@@ -154,7 +198,9 @@ def classified(
     began_at = time.perf_counter()
     with upload.recording(services.readers, rate_hz=asked.rate_hz, unit=asked.unit, columns=columns) as recording:
         read_at = time.perf_counter()
-        answer = classify(bundle, recording, top_k=asked.top_k)
+        answer = classify(
+            bundle, recording, top_k=asked.top_k, overlap=asked.cutting.overlap, smooth_s=asked.cutting.smooth_s
+        )
         figures.observe_classify(read_s=read_at - began_at, label_s=time.perf_counter() - read_at)
     fields = dict(answer) | {"model": ServedModel(name=name, version=found.version, **dict(answer.model))}
     return ClassificationOut(**fields), recording

@@ -15,6 +15,7 @@ from api.errors import documented
 from api.routing import Route
 from api.schemas.comparison import RowComparison
 from api.schemas.leaderboard import Leaderboard, LeaderboardRow
+from api.tables import cell, wants_csv
 from pskd_core.published import PublishedRow, published_rows
 from store import datasets, leaderboard, pairing
 
@@ -75,7 +76,7 @@ def read_leaderboard(
     rows = tuple(LeaderboardRow.of(row, differences.get(row.id)) for row in found.items)
     printed = _printed(session, dataset, caller.tenant) if published else None
     page = Leaderboard(items=rows, next_cursor=found.next_cursor, published=printed)
-    return _csv(request, page) if (format or _accepted(request)) == "csv" else page
+    return _csv(request, page) if (format == "csv" if format else wants_csv(request)) else page
 
 
 @router.get("/v1/leaderboard/comparison", responses=documented(404, 409))
@@ -90,10 +91,6 @@ def _printed(session: Session, dataset: str | None, tenant: str) -> tuple[Publis
         return published_rows()
     wanted = {dataset, *datasets.layouts(session, dataset, tenant=tenant)}
     return tuple(row for row in published_rows() if wanted & {row.dataset, row.layout})
-
-
-def _accepted(request: Request) -> str:
-    return "csv" if request.headers.get("accept", "").startswith("text/csv") else "json"
 
 
 def _csv(request: Request, page: Leaderboard) -> Response:
@@ -111,7 +108,7 @@ def _csv(request: Request, page: Leaderboard) -> Response:
 
 
 def _write(table: Any, rows: Iterable[dict[str, Any]]) -> None:
-    table.writerows([_cell(row.get(column)) for column in COLUMNS] for row in rows)
+    table.writerows([cell(row.get(column)) for column in COLUMNS] for row in rows)
 
 
 def _measured_cells(row: LeaderboardRow) -> dict[str, Any]:
@@ -121,8 +118,3 @@ def _measured_cells(row: LeaderboardRow) -> dict[str, Any]:
 
 def _published_cells(row: PublishedRow) -> dict[str, Any]:
     return {**row.model_dump(), "dataset_name": row.dataset, "accuracy_mean": row.accuracy}
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

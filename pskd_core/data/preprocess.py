@@ -101,11 +101,12 @@ class ClipRule:
     median_s: float
 
 
-def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule) -> list[tuple[int, int]]:
+def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule, *, overlap: float = 0.5) -> list[tuple[int, int]]:
     """The half-open sample ranges that are classified, all of one length.
 
     A recording no longer than the longest training clip is one window, as every training clip is. A longer one is
-    cut into windows of the median training duration, half overlapping, the last one flush with the end.
+    cut into windows of the median training duration, the last one flush with the end; `overlap`, in [0, 1), is the part
+    of a window that the next one shares.
 
     Raises:
         DataError: that would be more than 100,000 windows.
@@ -114,11 +115,11 @@ def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule) -> list[tuple[i
     if n_samples <= rule.longest_s * rate_hz + 1:
         return [(0, n_samples)]
     length = min(max(round(rule.median_s * rate_hz), 2), n_samples)
-    regular = range(0, n_samples - length + 1, max(length // 2, 1))
+    regular = range(0, n_samples - length + 1, max(int(length * (1 - overlap) + 1e-9), 1))
     last = [n_samples - length] if regular[-1] + length < n_samples else []
     if (count := len(regular) + len(last)) > _MOST_WINDOWS:
         raise DataError(
             f"{n_samples} samples at {rate_hz:.4g} Hz make {count} windows, more than the {_MOST_WINDOWS} that are "
-            "classified at once; cut the recording up, or state the right rate_hz"
+            "classified at once; cut the recording up, let windows overlap less, or state the right rate_hz"
         )
     return [(start, start + length) for start in (*regular, *last)]

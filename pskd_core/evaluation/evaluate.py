@@ -1,4 +1,4 @@
-"""Logits of a network over prepared clips, and the averaged weights made ready to be judged."""
+"""Logits and embeddings of a network over prepared clips, and the averaged weights made ready to be judged."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pskd_core.data.batches import Clips
-from pskd_core.shapes import Logits
+from pskd_core.shapes import FloatArray, Logits
 
 # Fixed, so that the arithmetic of a figure never depends on a job's batch size.
 EVALUATION_BATCH = 64
@@ -19,6 +19,13 @@ def predict(network: nn.Module, clips: Clips, *, device: torch.device) -> Logits
     """Logits (N, K) of every clip, in order, without augmentation."""
     network.eval()
     return np.concatenate([network(inputs).logits.float().cpu().numpy() for inputs in _inputs(clips, device)])
+
+
+@torch.inference_mode()
+def embed(network: nn.Module, clips: Clips, *, device: torch.device) -> FloatArray:
+    """Embeddings (N, D) of every clip, in order, without augmentation."""
+    network.eval()
+    return np.concatenate([network(inputs).embedding.float().cpu().numpy() for inputs in _inputs(clips, device)])
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.preprocess import prepare_sensor
 from pskd_core.data.splits import plan_folds
+from pskd_core.evaluation.calibration import fit_temperature
 from pskd_core.evaluation.metrics import summarise
 from pskd_core.run import Run
 from pskd_core.training.meter import EpochReport
@@ -61,6 +62,39 @@ def test_a_bundle_gives_the_probabilities_of_the_offline_evaluation(dataset: Dat
     assert info.test is not None
     assert info.test.accuracy == float((logits.argmax(1) == stored["test_labels"]).mean())
     assert info.gravity
+
+
+def test_a_bundle_is_calibrated_on_validation(dataset: Dataset, tmp_path: Path) -> None:
+    """Temperature, thresholds and errors come from the validation part, and the graph's distance is the one meant."""
+    run = finished_run(dataset, spec_with(validation={"kind": "trials", "trials": ["2"]}))
+    info, outcome = run.export(tmp_path / "bundle"), run.finish()
+    assert info is not None
+    found = info.calibration
+    assert found is not None
+    assert found == outcome.calibration
+    assert outcome.validation is not None
+    assert outcome.test is not None
+    assert (found.validation.n, found.validation.ece_before) == (outcome.validation.n, outcome.validation.ece)
+    assert found.test is not None
+    assert (found.test.n, found.test.ece_before) == (outcome.test.n, outcome.test.ece)
+    session = onnxruntime.InferenceSession(tmp_path / "bundle" / "model.onnx")
+    rows = run.fold.validation
+    windows = np.stack([prepare_sensor(dataset.stream("accelerometer", row), info.frames) for row in rows])
+    logits, distance = session.run(["logits", "distance"], {"windows": windows})
+    right = logits.argmax(axis=1) == [dataset.recordings[row].label for row in rows]
+    assert found.max_distance == pytest.approx(distance[right].max(), rel=1e-3)
+    assert found.temperature == pytest.approx(
+        fit_temperature(logits, np.array([dataset.recordings[row].label for row in rows])), rel=1e-3
+    )
+
+
+def test_without_validation_nothing_is_calibrated(dataset: Dataset, tmp_path: Path) -> None:
+    """Neither the training nor the test part may choose a temperature."""
+    run = finished_run(dataset, spec_with(training={"epochs": 1}))
+    info = run.export(tmp_path / "bundle")
+    assert info is not None
+    assert info.calibration is None
+    assert run.finish().calibration is None
 
 
 def test_a_student_that_reads_the_skeleton_is_not_exported(dataset: Dataset, tmp_path: Path) -> None:

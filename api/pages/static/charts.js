@@ -84,7 +84,7 @@ class Chart {
 
   describe() {
     const last = this.lines.filter((line) => line.ys.length).map((line) => [line.label, number(line.ys.at(-1))]);
-    const values = last.length > 3 ? "" : last.map(([, value]) => value).join(" · ");
+    const values = last.length > 3 || this.options.x ? "" : last.map(([, value]) => value).join(" · ");
     this.caption.replaceChildren(this.options.title, Object.assign(document.createElement("span"), { textContent: values }));
     const told = last.map(([label, value]) => `${label} ${value}`).join(", ");
     this.place.setAttribute("aria-label", `${this.options.title}${this.log ? ", logarithmic" : ""}. Last values: ${told || "none"}`);

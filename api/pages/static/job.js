@@ -111,8 +111,9 @@
   function term(name) {
     const [network, ...rest] = name.split("/");
     const what = rest.join("/");
-    const title = network === "student" ? "Student" : `Teacher ${network}`;
-    chartOf(title, TERMS[what] ? `${what}: ${TERMS[what]}` : what, {}).draw(linesOf(name), { log: log.checked });
+    const about = TERMS[what] ? `${what}: ${TERMS[what]}` : what;
+    const [group, title] = network === "student" ? ["Student", about] : ["Teachers", `${network}, ${about}`];
+    chartOf(group, title, {}).draw(linesOf(name), { log: log.checked });
   }
 
   /** The whole loss first, then its terms; the student before its teachers. */

@@ -1,5 +1,6 @@
 """A recording in, a labelled timeline out."""
 
+import csv
 import io
 import shutil
 from collections.abc import Iterator
@@ -160,7 +161,21 @@ def test_another_type_is_refused(service: TestClient, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["rate_hz=0", "rate_hz=nan", "rate_hz=inf", "unit=furlong", "top_k=0", "version=0", "alias="]
+    "query",
+    [
+        "rate_hz=0",
+        "rate_hz=nan",
+        "rate_hz=inf",
+        "unit=furlong",
+        "top_k=0",
+        "version=0",
+        "alias=",
+        "overlap=1",
+        "overlap=-0.1",
+        "overlap=nan",
+        "smooth_s=-1",
+        "smooth_s=inf",
+    ],
 )
 def test_wrong_parameters_are_named(service: TestClient, query: str) -> None:
     """Each parameter is checked before the recording is read."""
@@ -202,3 +217,23 @@ def test_a_damaged_bundle_on_this_disk_is_not_the_caller_s(settings: Settings, s
         fault = problem(fresh.post(URL, files=content), 500, "internal-error")
         assert "file" not in fault
         assert fresh.post(URL, files=content).status_code == 200
+
+
+def test_segments_are_a_table_if_asked_for(service: TestClient) -> None:
+    """`Accept: text/csv` gives a row a segment, the same that JSON has; what the model cannot say stays empty."""
+    content = {"file": ("walk.csv", as_csv(resting(0, 2, seconds=4.0)))}
+    table = service.post(URL, files=content, headers={"Accept": "text/csv"})
+    assert table.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    segments = service.post(URL, files=content).json()["segments"]
+    assert [row["label"] for row in rows] == ["along_x", "along_z"]
+    for row, segment in zip(rows, segments, strict=True):
+        assert row == {name: "" if value is None else str(value) for name, value in segment.items()}
+
+
+def test_overlap_and_smoothing_are_the_caller_s(service: TestClient) -> None:
+    """More overlap makes more windows, and smoothing over the whole recording leaves one segment."""
+    content = {"file": ("walk.csv", as_csv(resting(0, 0, 2, seconds=4.0)))}
+    counts = [len(service.post(f"{URL}?overlap={each}", files=content).json()["windows"]) for each in (0, 0.5, 0.9)]
+    assert counts == [6, 11, 51]
+    assert len(service.post(f"{URL}?smooth_s=60", files=content).json()["segments"]) == 1

@@ -1,11 +1,12 @@
 """A classified recording on paper."""
 
 import io
+from pathlib import Path
 
 from rich.console import Console
 
 from client.answers import Classification
-from client.timeline import print_timeline
+from client.timeline import SegmentTable, print_timeline
 
 ANSWER = Classification.model_validate(
     {
@@ -58,3 +59,26 @@ def test_strip_is_to_scale() -> None:
     assert "█" * 45 in strip
     assert "█" * 46 not in strip
     assert "█" not in printed(terminal=True, colour=False)  # it tells labels apart by colour alone
+
+
+def test_segments_as_a_table() -> None:
+    """Several files make one table under one line of names; what is unknown is empty, and no cell is a formula."""
+    sink = io.StringIO()
+    table = SegmentTable(sink)
+    for name in ("walk.csv", "=1+1.csv"):
+        table(Path(name), ANSWER)
+    assert sink.getvalue().splitlines() == [
+        "file,start_s,end_s,label,probability,confidence,novelty",
+        "walk.csv,0.0,6.0,walk,0.9,,",
+        "walk.csv,6.0,8.0,jog,0.6,,",
+        "'=1+1.csv,0.0,6.0,walk,0.9,,",
+        "'=1+1.csv,6.0,8.0,jog,0.6,,",
+    ]
+
+
+def test_confidence_stands_beside_the_label() -> None:
+    """A calibrated model's confidence is told in the first line."""
+    sink = io.StringIO()
+    sure = ANSWER.model_copy(update={"label": "unknown", "confidence": 0.42})
+    print_timeline(Console(file=sink, width=100), "walk.csv", sure)
+    assert sink.getvalue().splitlines()[0] == "walk.csv  →  unknown  75.0 %, confidence 42.0 %"

@@ -15,6 +15,7 @@ from pskd_core.backbones import Agcn, Backbone, DeepConvLstm, GafResNet18, Incep
 from pskd_core.config import Network, Preprocess
 from pskd_core.data.columnar import DatasetInfo
 from pskd_core.errors import SpecError
+from pskd_core.evaluation.calibration import Space
 from pskd_core.export import Served, _export_onnx
 from pskd_core.models.build import Classifier, build_network
 from pskd_core.models.cost import count_macs, count_parameters
@@ -231,7 +232,8 @@ def test_a_copy_is_independent(info: DatasetInfo) -> None:
 @pytest.mark.parametrize("network", STUDENTS.values(), ids=STUDENTS)
 def test_students_export_with_a_free_batch_axis(network: Network, info: DatasetInfo, tmp_path: Path) -> None:
     """The ONNX graph gives the source's logits for batches of one and of five."""
-    served = Served(build(network, info), network.inputs).eval()
+    space = Space(whitening=np.eye(128, dtype=np.float32), centres=np.zeros((2, 128), np.float32))
+    served = Served(build(network, info), network.inputs, space).eval()
     windows = torch.cat([batch(5)[stream] for stream in network.inputs], dim=1)
     _export_onnx(served, windows[:2], tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])

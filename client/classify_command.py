@@ -1,0 +1,86 @@
+"""`pskd classify`: what recordings show, on paper, as JSON or as a table."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client import output
+from client.answers import Classification
+from client.api import Client
+from client.errors import Refused
+from client.options import AsJson, Columns, service_of
+from client.timeline import SegmentTable, print_timeline
+
+
+def classify(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Table, array, or a logger's file."),
+    ],
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
+    rate_hz: Annotated[float | None, typer.Option(help="Samples a second, if the file does not say.")] = None,
+    unit: Annotated[str | None, typer.Option(help="g, m/s^2, mg or g/64, if the file does not say.")] = None,
+    columns: Columns = None,
+    overlap: Annotated[float | None, typer.Option(help="Part of a window that the next shares; default: 0.5.")] = None,
+    smooth_s: Annotated[float | None, typer.Option(help="Average findings over so many seconds; default: 0.")] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a segment.")] = False,
+) -> None:
+    """Label recordings of an accelerometer; with --json one object a line."""
+    if as_json and as_csv:
+        raise typer.BadParameter("choose --json or --csv")
+    with service_of(ctx) as service:
+        name = model or _only_model(service)
+
+        def ask(file: Path) -> Classification:
+            return service.classify(
+                name,
+                file,
+                version=version,
+                alias=alias,
+                rate_hz=rate_hz,
+                unit=unit,
+                columns=columns,
+                overlap=overlap,
+                smooth_s=smooth_s,
+            )
+
+        show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
+        failures = [file for file in files if not _classified(ask, file, show)]
+    if failures:
+        raise typer.Exit(1)
+
+
+def _only_model(service: Client) -> str:
+    names = [model.name for model in service.models()]
+    if len(names) != 1:
+        known = f"there are {', '.join(names)}" if names else "there is none yet; `pskd submit` trains one"
+        raise typer.BadParameter(f"name the model with --model: {known}")
+    return names[0]
+
+
+def _shown_as_json(file: Path, answer: Classification) -> None:
+    output.print_json_line(answer, file=str(file))
+
+
+def _shown(file: Path, answer: Classification) -> None:
+    print_timeline(output.stdout(), str(file), answer)
+
+
+def _classified(
+    ask: Callable[[Path], Classification], file: Path, show: Callable[[Path, Classification], None]
+) -> bool:
+    """Prints the answer, or what is wrong with the file; says which it was."""
+    try:
+        answer = ask(file)
+    except Refused as error:
+        output.report_error(error)
+        return False
+    show(file, answer)
+    return True
