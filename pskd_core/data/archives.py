@@ -1,8 +1,6 @@
 """Zips that loggers write: one text for each sensor, of which the accelerometer's is read."""
 
-import io
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,13 +10,14 @@ from pskd_core.data.headers import gravity_of, named_axes
 from pskd_core.data.layouts import format_of
 from pskd_core.data.problems import listed
 from pskd_core.data.series import Series
-from pskd_core.data.source import UNREADABLE, read_member
 from pskd_core.data.tables import header_of, read_table
 from pskd_core.data.texts import decoded_text
+from pskd_core.data.zips import UNREADABLE, opened_zip, read_member
 from pskd_core.errors import DataError
 
 _GT3X_MEMBERS = {"info.txt", "log.bin"}
 _MOST_BYTES = 1 << 28  # of one text
+MOST_MEMBERS = 100_000
 _MOST_TEXTS = 200  # whose beginnings are looked at
 _HEAD_BYTES = 1 << 14
 _TEXT = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)
@@ -39,14 +38,13 @@ def kind_of_zip(data: bytes, file: str | None) -> Literal["npz", "texts"]:
     """Whether a zip holds arrays or texts.
 
     Raises:
-        DataError: the zip is damaged, or a `.gt3x`.
+        DataError: the zip is damaged, one that `opened_zip` refuses, or a `.gt3x`.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
+        with opened_zip(data, most_members=MOST_MEMBERS, file=file) as (_, members):
+            names = {member.filename for member in members}
     except UNREADABLE as broken:
         raise DataError(f"a damaged zip or .npz ({broken})", file=file) from broken
-    names = {member.filename for member in members}
     if names >= _GT3X_MEMBERS:
         raise DataError("ActiGraph's .gt3x is not read; export it from ActiLife as raw CSV", file=file)
     return "texts" if any(map(_is_text, names)) and not any(map(is_array, members)) else "npz"
@@ -59,9 +57,9 @@ def read_zip(data: bytes, *, file: str | None, with_time: bool, stated: Sequence
         DataError: none of its texts is, several could be, or the one that is cannot be read.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            texts = [member for member in archive.infolist() if _is_text(member.filename)]
-            heads = {member.filename: _head(archive, member) for member in texts[:_MOST_TEXTS]}
+        with opened_zip(data, most_members=MOST_MEMBERS, file=file) as (archive, members):
+            texts = [member for member in members if _is_text(member.filename)]
+            heads = {member.filename: read_member(archive, member, _HEAD_BYTES) for member in texts[:_MOST_TEXTS]}
             chosen = _chosen(heads, file)
             content = read_member(archive, archive.getinfo(chosen.name), _MOST_BYTES)
     except UNREADABLE as broken:
@@ -81,10 +79,6 @@ def _is_text(name: str) -> bool:
     parts = name.split("/")
     shadow = parts[0] == "__MACOSX" or parts[-1].startswith("._")
     return bool(_TEXT.search(name)) and "meta" not in parts[:-1] and not shadow
-
-
-def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    return read_member(archive, member, _HEAD_BYTES)
 
 
 def _chosen(heads: dict[str, bytes], file: str | None) -> _Text:

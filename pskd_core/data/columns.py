@@ -3,21 +3,31 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
 from pskd_core.data.arrays import parse_npy, parse_npz
 from pskd_core.data.numbers import decoded
+from pskd_core.data.problems import shortened
 from pskd_core.data.series import Array
+from pskd_core.data.texts import refuse_long_lines
 from pskd_core.errors import DataError
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_MOST_ROWS = 10_000_000  # of which 24 hours at 100 Hz are 8.6 million; a page of one value holds as many as it likes
+_MOST_BYTES = 1 << 29  # of the columns that are read
+_MOST_COLUMNS = 10_000  # of a text
 _HOLES = {"", "nan", "na", "n/a", "null", "none", "-"}
+
+
+_Row = tuple[int, Sequence[str]]  # its number in the file, and its fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,33 +66,59 @@ def read_columns(
 def _from_text(text: str, columns: Sequence[str], file: str, time: str | None, time_unit: TimeUnit) -> Table:
     if "\0" in text[:4096]:
         raise DataError("neither CSV nor .npy, .npz or Parquet", file=file)
+    refuse_long_lines(text, file)
     first = text.lstrip("\n").split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    rows = ((reader.line_num, row) for row in reader if any(map(str.strip, row)))
+    wanted = [time, *columns] if time is not None else list(columns)
+    parsers = [_number] * len(wanted)
+    if time is not None and time_unit == "iso":
+        parsers[0] = _iso
     try:
-        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+        places, below = _text_places(rows, wanted, file)
+        fields = list(zip(places, wanted, parsers, strict=True))
+        first_row, numbers = _parsed(below, fields, file)
     except csv.Error as broken:
         raise DataError(f"not a CSV file ({broken})", file=file, row=reader.line_num) from broken
-    if not rows:
+    if time is None:
+        return Table(numbers, None, first_row)
+    return Table(numbers[:, 1:], _seconds(numbers[:, 0], time_unit, time, file, first_row), first_row)
+
+
+def _text_places(rows: Iterable[_Row], wanted: Sequence[str], file: str) -> tuple[Sequence[int], Iterable[_Row]]:
+    """Where the columns stand, and the rows without the header."""
+    rows = iter(rows)
+    if (head := next(rows, None)) is None:
         raise DataError("the file is empty", file=file)
-    wanted = [time, *columns] if time is not None else list(columns)
-    if any(map(_is_number, rows[0][1])):
-        places = list(range(len(wanted)))
-        if (held := len(rows[0][1])) != len(wanted):
-            detail = f"{held} columns without a header; {', '.join(wanted[:8])} were expected in this order"
-            raise DataError(detail, file=file, row=rows[0][0])
-    else:
-        places = _places(rows.pop(0)[1], wanted, file)
-        if not rows:
-            raise DataError("a header and no row", file=file)
-    shift = 0 if time is None else 1
-    values = np.empty((len(rows), len(columns)))
-    for index, name in enumerate(columns):
-        values[:, index] = _column(rows, places[index + shift], name, file, _number)
-    time_s = None
-    if time is not None:
-        parse = _iso if time_unit == "iso" else _number
-        time_s = _seconds(_column(rows, places[0], time, file, parse), time_unit, time, file, rows[0][0])
-    return Table(values, time_s, rows[0][0])
+    number, fields = head
+    if len(fields) > _MOST_COLUMNS:
+        detail = f"{len(fields)} columns are more than the {_MOST_COLUMNS} that are looked at"
+        raise DataError(detail, file=file, row=number)
+    if not any(map(_is_number, fields)):
+        return _places(fields, wanted, file), rows
+    if len(fields) != len(wanted):
+        detail = f"{len(fields)} columns without a header; {', '.join(wanted[:8])} were expected in this order"
+        raise DataError(detail, file=file, row=number)
+    return range(len(wanted)), chain([head], rows)
+
+
+def _parsed(
+    rows: Iterable[_Row], fields: Sequence[tuple[int, str, Callable[[str], float]]], file: str
+) -> tuple[int, Array]:
+    """The number of the first row, and what all hold: no field is kept as text, which takes eight times as much."""
+    numbers, first_row, found = array("d"), 0, 0
+    for found, row in enumerate(rows, start=1):
+        first_row = first_row or row[0]
+        if found > _MOST_ROWS:
+            raise DataError(f"more than the {_MOST_ROWS} rows that are read at once; cut it up", file=file)
+        for place, name, parse in fields:
+            try:
+                numbers.append(parse(row[1][place]))
+            except (ValueError, IndexError):
+                raise DataError(_fault(row[1], place), file=file, row=row[0], column=name) from None
+    if not found:
+        raise DataError("a header and no row", file=file)
+    return first_row, np.frombuffer(numbers, np.float64).reshape(found, len(fields))
 
 
 def _places(header: Sequence[str], wanted: Sequence[str], file: str) -> list[int]:
@@ -102,25 +138,10 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s._-]+", ".", name.strip().lower())
 
 
-def _column(
-    rows: Sequence[tuple[int, Sequence[str]]], place: int, name: str, file: str, parse: Callable[[str], float]
-) -> Array:
-    try:
-        return np.array([parse(row[place]) for _, row in rows], np.float64)
-    except (ValueError, IndexError):
-        number, detail = next(fault for row in rows if (fault := _fault(row, place, parse)))
-        raise DataError(detail, file=file, row=number, column=name) from None
-
-
-def _fault(row: tuple[int, Sequence[str]], place: int, parse: Callable[[str], float]) -> tuple[int, str] | None:
-    number, fields = row
+def _fault(fields: Sequence[str], place: int) -> str:
     if place >= len(fields):
-        return number, f"{len(fields)} fields; a value is missing"
-    try:
-        parse(fields[place])
-    except ValueError:
-        return number, f"{fields[place].strip()[:40]!r} cannot be read"
-    return None
+        return f"{len(fields)} fields; a value is missing"
+    return f"{fields[place].strip()[:40]!r} cannot be read"
 
 
 def _number(word: str) -> float:
@@ -215,17 +236,42 @@ def open_parquet(data: bytes, file: str | None) -> Any:
 
 
 def read_parquet_columns(held: Any, names: Sequence[str], file: str | None) -> Any:
-    """The columns of these names as a `pyarrow.Table`.
+    """The columns of these names as a `pyarrow.Table`; what the file says of their size is judged before one is read.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, has far too many rows or bytes, or a column holds no numbers.
     """
     from pyarrow import ArrowException  # noqa: PLC0415 (it opened the file)
 
+    _refuse_beyond(held, names, file)
+    for name in names:
+        if not _holds_numbers(str(held.schema_arrow.field(name).type)):
+            detail = f"it holds {str(held.schema_arrow.field(name).type)[:40]}, no numbers"
+            raise DataError(f"{detail}; store numbers, or state the columns", file=file, column=shortened(name))
     try:
         return held.read(columns=list(names), use_threads=False)
     except (ArrowException, OSError) as broken:
         raise DataError(f"a damaged Parquet file ({str(broken)[:200]})", file=file) from broken
+
+
+def _refuse_beyond(held: Any, names: Sequence[str], file: str | None) -> None:
+    if twice := next((name for name in names if held.schema_arrow.names.count(name) > 1), None):
+        raise DataError("two columns are called so; rename one", file=file, column=shortened(twice))
+    groups = [held.metadata.row_group(number) for number in range(held.metadata.num_row_groups)]
+    rows = max(held.metadata.num_rows, sum(group.num_rows for group in groups))
+    if rows > _MOST_ROWS:
+        detail = f"{rows} rows are more than the {_MOST_ROWS} that are read at once; cut it up"
+        raise DataError(detail, file=file)
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in names)
+    if size > _MOST_BYTES:
+        detail = f"its columns inflate to {size} bytes, more than the {_MOST_BYTES} that are read at once; cut it up"
+        raise DataError(detail, file=file)
+
+
+def _holds_numbers(kind: str) -> bool:
+    """Whether a column of such a type of Arrow may hold samples or times; lists hold any number of values a row."""
+    return re.match(r"u?int\d|float|halffloat|double|decimal|timestamp|date|time|bool|null", kind) is not None
 
 
 def _parquet_column(column: Any, name: str, file: str, *, is_time: bool) -> Array:

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pskd_core.data.problems import shortened
+from pskd_core.data.zips import MOST_RATIO, inflates_beyond_measure
 from pskd_core.errors import DataError
 
 _HEADER_BYTES = 128
+_TAG_BYTES = 8  # before each element: its type and size
 _MATRIX, _COMPRESSED = 14, 15
 _NUMERIC_CLASSES = range(6, 16)  # mxDOUBLE_CLASS … mxUINT64_CLASS
 _COMPLEX_OR_LOGICAL = 0x0800 | 0x0200
@@ -45,10 +47,16 @@ def read_mat(data: bytes, *, file: str, most_bytes: int) -> dict[str, Array]:
     left = most_bytes
     try:
         for kind, body in _elements(memoryview(data)[_HEADER_BYTES:], order):
-            matrix = _inflate(body, left, order) if kind == _COMPRESSED else body
-            left -= len(matrix)
+            size = _inflated_bytes(body, order) if kind == _COMPRESSED else len(body)
+            left -= size
             if left < 0:
                 raise DataError(f"inflates to more than {most_bytes} bytes", file=file)
+            if inflates_beyond_measure(size, len(body)):
+                detail = (
+                    f"a variable of {len(body)} bytes would inflate to {size}, more than {MOST_RATIO} times as many"
+                )
+                raise DataError(f"{detail}; save the recording alone", file=file)
+            matrix = _inflate(body, size) if kind == _COMPRESSED else body
             if kind in (_MATRIX, _COMPRESSED):
                 arrays.update(_matrix(matrix, order))
     except (ValueError, StopIteration, struct.error, zlib.error) as broken:
@@ -86,15 +94,22 @@ def _elements(data: memoryview, order: ByteOrder) -> Iterator[tuple[int, memoryv
         position += step
 
 
-def _inflate(body: memoryview, most_bytes: int, order: ByteOrder) -> memoryview:
-    """The one matrix within a compressed element; one byte more than `most_bytes` if it holds more."""
+def _inflated_bytes(body: memoryview, order: ByteOrder) -> int:
+    """What the one matrix within a compressed element says that it takes: no more of it is ever inflated."""
+    kind, size = struct.unpack(f"{order}II", zlib.decompressobj().decompress(body, _TAG_BYTES))
+    if kind != _MATRIX:
+        raise ValueError("a part is missing")
+    return int(size)
+
+
+def _inflate(body: memoryview, size: int) -> memoryview:
+    """The one matrix within a compressed element."""
     inflater = zlib.decompressobj()
-    data = inflater.decompress(body, max(most_bytes, 0) + 1)
-    if len(data) > most_bytes:
-        return memoryview(data)
-    if not inflater.eof:
-        raise ValueError("a compressed variable ends too early")
-    return next(matrix for kind, matrix in _elements(memoryview(data), order) if kind == _MATRIX)
+    data = inflater.decompress(body, _TAG_BYTES + size)
+    rest = inflater.decompress(inflater.unconsumed_tail, _TAG_BYTES)  # padding at most
+    if len(data) < _TAG_BYTES + size or not inflater.eof or len(rest) >= _TAG_BYTES:
+        raise ValueError("a compressed variable holds more or less than it says")
+    return memoryview(data)[_TAG_BYTES:]
 
 
 def _matrix(body: memoryview, order: ByteOrder) -> dict[str, Array]:

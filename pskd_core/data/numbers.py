@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pskd_core.data.series import Array
+from pskd_core.data.texts import refuse_long_lines
 from pskd_core.errors import DataError
 
 
@@ -25,6 +26,7 @@ def read_numbers(
     Raises:
         DataError: there is no row, or a field is no number or missing; names row (in lines, from 1) and column.
     """
+    refuse_long_lines(text, file)
     lines = io.StringIO(text)
     for _ in range(skip):
         lines.readline()

@@ -20,8 +20,6 @@ from pskd_core.data.problems import finite_float32, shortened
 from pskd_core.data.series import Array, Series
 from pskd_core.errors import DataError
 
-_MOST_ROWS = 10_000_000  # of which 24 hours at 100 Hz are 8.6 million; a page of one value holds as many as it likes
-
 
 def read_parquet(data: bytes, *, file: str | None, with_time: bool, stated: Sequence[str], unit_stated: bool) -> Series:
     """The columns that are called x, y and z, as in a text (`tables.read_table`).
@@ -31,9 +29,6 @@ def read_parquet(data: bytes, *, file: str | None, with_time: bool, stated: Sequ
             column).
     """
     held = open_parquet(data, file)
-    if held.metadata.num_rows > _MOST_ROWS:
-        detail = f"{held.metadata.num_rows} rows are more than the {_MOST_ROWS} that are read at once; cut it up"
-        raise DataError(detail, file=file)
     header = [name[:LONGEST_HEADER] for name in held.schema_arrow.names]
     chosen = stated_columns(header, len(header), stated, file) if stated else named_axes(header, file)
     named = [column for column in time_columns(header) if column not in chosen.axes]

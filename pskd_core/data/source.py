@@ -1,18 +1,14 @@
 """The files of a dataset as a user holds it: a folder or one zip, read member by member and never unpacked."""
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from pskd_core.data.zips import UNREADABLE, opened_zip, read_member
 from pskd_core.errors import DataError
 
-# All that `zipfile` raises on a damaged, encrypted or foreign archive (NotImplementedError is a RuntimeError).
-UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _MOST_MEMBERS = 1_000_000  # UTD-MHAD has 1,722
-_COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 class SourceFiles:
@@ -47,21 +43,17 @@ def open_source(path: Path, *, label: str | None = None) -> Iterator[SourceFiles
         label: what messages call that place, if its path means nothing to the user.
 
     Raises:
-        DataError: there is nothing, or a file that is no zip, or one of far too many members.
+        DataError: there is nothing, or a file that is no zip, or one that `opened_zip` refuses.
     """
     place = label or path
     if path.is_dir():
         yield SourceFiles(place, {name: partial(_read_file, path / name) for name in _names_below(path)})
         return
-    try:
-        archive = zipfile.ZipFile(path)
-    except UNREADABLE as broken:
-        raise DataError(f"neither a folder nor a readable zip ({_cause(broken)})", file=place) from broken
-    with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) > _MOST_MEMBERS:
-            detail = f"a zip of {len(members)} files; at most {_MOST_MEMBERS} are looked at, so zip the dataset alone"
-            raise DataError(detail, file=place)
+    with ExitStack() as stack:
+        try:
+            archive, members = stack.enter_context(opened_zip(path, most_members=_MOST_MEMBERS, file=place))
+        except UNREADABLE as broken:
+            raise DataError(f"neither a folder nor a readable zip ({_cause(broken)})", file=place) from broken
         named = {member.filename: member for member in members if not _is_shadow(member.filename)}
         yield SourceFiles(place, {name: partial(read_member, archive, member) for name, member in named.items()})
 
@@ -83,13 +75,4 @@ def _is_shadow(name: str) -> bool:
 
 def _read_file(path: Path, most_bytes: int) -> bytes:
     with path.open("rb") as file:
-        return file.read(most_bytes + 1)
-
-
-def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """At most `most_bytes` + 1 bytes of a zip's member."""
-    if member.compress_type not in _COMPRESSION:
-        raise ValueError("its compression is neither `stored` nor `deflate`")
-    # read(n) inflates no more than n bytes, whatever size the member claims.
-    with archive.open(member) as file:
         return file.read(most_bytes + 1)

@@ -24,9 +24,11 @@ from pskd_core.data.headers import (
 from pskd_core.data.layouts import Layout, doubts_of_format, format_of, recognised, unit_of_format
 from pskd_core.data.problems import shortened
 from pskd_core.data.series import LARGEST, Array, Series
+from pskd_core.data.texts import refuse_long_lines
 from pskd_core.errors import DataError
 
 _MOST_UNIT_ROWS = 3  # below a header
+_MOST_COLUMNS = 1000
 _DAY = re.compile(r"^(\d{4})[/.](\d\d)[/.](\d\d)")
 _MILLISECONDS = re.compile(r"(?<=:\d\d):(\d{3})$")  # AndroSensor writes 11:16:12:662
 _SHORTEST_MOMENT = len("2024-05-01T10:00")
@@ -75,6 +77,7 @@ def read_table(
     Raises:
         DataError: no x, y and z can be told, or a value is no finite number (with row, counted in lines, and column).
     """
+    refuse_long_lines(text, file)
     layout = recognised(text, file)
     table = _lay_out(layout, file)
     chosen = _chosen(table, stated, file)
@@ -121,6 +124,8 @@ def _lay_out(layout: Layout, file: str | None) -> _Table:
     delimiter = stated[1] if stated else next((sign for sign in "\t;," if sign in sample), None)
     if delimiter in (";", "\t") and re.search(r"\d,\d", sample):
         return _lay_out(replace(layout, text=layout.text.replace(",", ".")), file)
+    for number, line in lines[:2]:
+        _refuse_wide(line, delimiter, number + 1, file)
     (start, line), *rest = lines
     fields = _split(line, delimiter)
     if layout.names or sum(map(_is_number, fields)) >= 3:
@@ -135,6 +140,13 @@ def _lay_out(layout: Layout, file: str | None) -> _Table:
         ]
         rest = rest[1:]
     return _Table(layout.text, delimiter, tuple(header), rest[0][0], _split(rest[0][1], delimiter))
+
+
+def _refuse_wide(line: str, delimiter: str | None, row: int, file: str | None) -> None:
+    """Every column's name is looked at by several patterns."""
+    if (columns := line.count(delimiter) + 1 if delimiter else len(line.split())) > _MOST_COLUMNS:
+        detail = f"{columns} columns are more than the {_MOST_COLUMNS} that are looked at; leave the others out"
+        raise DataError(detail, file=file, row=row)
 
 
 def _is_words(fields: Sequence[str]) -> bool:

@@ -1,9 +1,12 @@
 """Text out of bytes."""
 
 import codecs
+import io
 import re
 
 from pskd_core.errors import DataError
+
+_LONGEST_LINE = 1 << 21  # characters: a thousand columns take less than a hundredth of it
 
 
 def decoded_text(data: bytes, file: str | None) -> str:
@@ -24,3 +27,22 @@ def decoded_text(data: bytes, file: str | None) -> str:
         )
         raise DataError(detail, file=file)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def refuse_long_lines(text: str, file: str | None) -> None:
+    """Tables are parsed line by line, so a bound on lines bounds what a parser holds beside its numbers.
+
+    Raises:
+        DataError: a line is longer than any that holds a row, or a quote goes on beyond its line.
+    """
+    start = 0
+    while len(text) - start > _LONGEST_LINE:
+        end = text.rfind("\n", start, start + _LONGEST_LINE + 1)
+        if end < 0:
+            detail = f"a line of more than {_LONGEST_LINE} characters is no row of numbers"
+            raise DataError(detail, file=file, row=text.count("\n", 0, start) + 1)
+        start = end + 1
+    if '"' in text:
+        odd = (number for number, line in enumerate(io.StringIO(text), start=1) if line.count('"') % 2)
+        if (row := next(odd, None)) is not None:
+            raise DataError("a quote is opened and not closed", file=file, row=row)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pskd_core.data.source import UNREADABLE
+from pskd_core.data.zips import UNREADABLE
 from pskd_core.errors import DataError, NotComparable
 from pskd_core.evaluation.metrics import (
     Confusion,

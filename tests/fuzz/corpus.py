@@ -82,6 +82,7 @@ def datasets(canary: Path) -> dict[str, bytes]:
         write_trial(folder / "utd", "a1_s1_t1")
         write_trial(folder / "utd", "a2_s2_t1", seed=1)
         own, utd = files_of(patchy_source(folder / "own")), files_of(folder / "utd")
+    utd = {member: _undated(data) for member, data in utd.items()}
     evil = npy(np.array([Payload(canary)] * 3, object))
     loaded = {member: evil if member.endswith(".npy") else data for member, data in own.items()}
     outside = {place.format(*[ESCAPE] * 2): b"out" for place in _OUTSIDE}
@@ -130,7 +131,12 @@ def bombs() -> dict[str, bytes]:
 def mat(*, compressed: bool, **variables: Any) -> bytes:
     stream = io.BytesIO()
     savemat(stream, variables, do_compression=compressed)  # type: ignore[arg-type]  # the stub knows no files
-    return b"MATLAB 5.0".ljust(116) + stream.getvalue()[116:]  # SciPy writes the time there
+    return _undated(stream.getvalue())
+
+
+def _undated(data: bytes) -> bytes:
+    """A MATLAB file without the time that SciPy writes into it, so that a seed names its bytes."""
+    return b"MATLAB 5.0".ljust(116) + data[116:] if data.startswith(b"MATLAB") else data
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:
@@ -164,7 +170,7 @@ def overlapping(times: int) -> bytes:
     whole = archive({"acc.npy": npy(np.zeros((200_000, 3), np.float32))})
     start = whole.index(b"PK\x01\x02")
     end = whole.index(b"PK\x05\x06")
-    entries = b"".join(_renamed(whole[start:end], f"a{number:04}.npy"[-7:].encode()) for number in range(times))
+    entries = b"".join(_renamed(whole[start:end], f"{number:03x}.npy".encode()) for number in range(times))
     tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, times, times, len(entries), start, 0)
     return whole[:start] + entries + tail
 

@@ -113,7 +113,8 @@ def zipped(**members: bytes) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name.replace("__", "/") + ".csv", content)
+            info = zipfile.ZipInfo(name.replace("__", "/") + ".csv")  # of a fixed date
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 
 

@@ -42,8 +42,8 @@ def test_what_a_mac_lays_beside_each_file_is_no_file_of_the_dataset(tmp_path: Pa
 
 
 def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    """A member that inflates to 100 MB from 100 kB is cut off at the limit, in a zip and in a folder."""
-    archive = made_zip(tmp_path / "bomb.zip", {"bomb": b"\0" * 100_000_000})
+    """A member that inflates to 10 MB from 10 kB is cut off at the limit, in a zip and in a folder."""
+    archive = made_zip(tmp_path / "bomb.zip", {"bomb": b"\0" * 10_000_000})
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "bomb").write_bytes(b"\0" * 1001)
     for place in (archive, tmp_path / "folder"):
@@ -51,14 +51,14 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
             files.read("bomb", most_bytes=1000)
 
 
-def test_a_path_that_leads_out_of_the_zip_stays_a_name(tmp_path: Path) -> None:
-    """Traversal names are keys to bytes in the archive and never touch the disk."""
+def test_a_path_that_leads_out_of_the_zip_is_refused(tmp_path: Path) -> None:
+    """Nothing is ever written under a member's name, and names that would lead elsewhere are refused all the same."""
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "inner").mkdir()
     archive = made_zip(tmp_path / "inner" / "evil.zip", {"../secret": b"from the zip"})
     before = sorted(tmp_path.rglob("*"))
-    with open_source(archive) as files:
-        assert files.read("../secret", most_bytes=100) == b"from the zip"
+    with pytest.raises(DataError, match=r"the name \.\./secret leads out of the archive"), open_source(archive):
+        pass
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -96,7 +96,10 @@ def test_a_zip_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.
     beyond = made_zip(tmp_path / "beyond.zip", dict.fromkeys("abcd", b""))
     with open_source(within) as files:
         assert len(files.names) == 3
-    with pytest.raises(DataError, match=r"beyond\.zip: a zip of 4 files; at most 3"), open_source(beyond):
+    with (
+        pytest.raises(DataError, match=r"beyond\.zip: a zip of more than 3 files; at most so many"),
+        open_source(beyond),
+    ):
         pass
 
 

@@ -192,8 +192,8 @@ def test_gaps_and_repairs_come_from_the_times() -> None:
 
 @pytest.mark.parametrize("sign", ["(", "[", "( ", "m/s", "x" * 9])
 def test_a_long_name_costs_no_more_than_its_length(sign: str) -> None:
-    """A header of a million brackets beside three good columns is read at once: no pattern walks it again and again."""
-    columns = {"time (s)": times(), **axes(names=("x (g)", "y (g)", "z (g)")), sign * 1_000_000: times()}
+    """A header of 200,000 brackets beside three good columns is read at once: no pattern walks it again and again."""
+    columns = {"time (s)": times(), **axes(names=("x (g)", "y (g)", "z (g)")), sign * 200_000: times()}
     assert_read(read_recording(table(columns)))
 
 
