@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.fuzz.hooks import BASES, OWN_KEY
+from tests.fuzz.hooks import BASES, OWN_KEY, SPARE_KEY
 from tests.fuzz.service import MODEL, Service, serving
 from tests.meta.project import BIN, ROOT
 
@@ -59,14 +59,16 @@ def run(service: Service, folder: Path, *, seed: int, until: tuple[str, ...], mo
     """
     folder.mkdir(parents=True, exist_ok=True)
     report, config = folder / "schemathesis-report.json", folder / "schemathesis.toml"
-    config.write_text("\n".join([_CONFIG, *_dictionaries(_known(service))]))
+    known = _known(service)
+    config.write_text("\n".join([_CONFIG, *_dictionaries(known)]))
+    spare_key = next(each for each in known["path.key_id"] if each != service.key_id)
     command: list[str | Path] = [
         BIN / "schemathesis", "--config-file", config, "run", ROOT / "openapi.json", "--url", service.url,
         "--header", f"Authorization:Bearer {service.key}", "--seed", str(seed), *until,
         "--continue-on-failure", "--request-timeout", "30", "--generation-database", "none", "--no-color",
         "--report", "json", "--report-json-path", report,
     ]  # fmt: skip
-    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", OWN_KEY: service.key_id}
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", OWN_KEY: service.key_id, SPARE_KEY: spare_key}
     began_at = time.monotonic()
     with (folder / "schemathesis.log").open("wb") as log:
         ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False, timeout=most_s)

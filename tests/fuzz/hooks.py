@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import count
 from typing import Any
 
 import schemathesis
@@ -10,6 +11,7 @@ from schemathesis import Case, HookContext
 from tests.small import SMALL_SPEC
 
 OWN_KEY = "PSKD_FUZZ_KEY_ID"  # of the key that all requests bear
+SPARE_KEY = "PSKD_FUZZ_SPARE_KEY_ID"  # of one that nobody bears
 _JOB: dict[str, Any] = {
     "dataset": "tiny", "method": {"kind": "none"}, "student": SMALL_SPEC["student"], "training": {"epochs": 2},
 }  # fmt: skip
@@ -21,14 +23,24 @@ BASES: dict[str, dict[str, Any]] = {
     },
     "PUT /v1/models/{name}/aliases/{alias}": {"version": 2, "force": True, "reason": "to see it move"},
 }
+_numbers = count()
+_LONGEST_KEY = 240  # with a number it is still below 255
 _RECORDING = b"time,x (g),y (g),z (g)\n" + b"".join(b"%.2f,0.1,0.9,0.2\n" % (place / 50) for place in range(100))
 
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """A campaign that revokes its own key would only see 401 from then on."""
+    """A campaign that revokes its own key would only see 401 from then on; and what is made is made anew.
+
+    A repeated Idempotency-Key tells of what was made first, which may have been deleted since: that looks like a thing
+    that vanished.
+    """
     if case.path_parameters.get("key_id") == os.environ[OWN_KEY]:
-        case.path_parameters["key_id"] = "key_another"
+        case.path_parameters["key_id"] = os.environ[SPARE_KEY]
+    for name in [each for each in case.headers if each.lower() == "idempotency-key"]:
+        # What is refused for its length stays so.
+        if 0 < len(case.headers[name]) <= _LONGEST_KEY:
+            case.headers[name] += f"-{next(_numbers)}"
 
 
 @schemathesis.hook
