@@ -255,10 +255,16 @@ def test_who_has_a_key_signs_in(browser: Browser, keyed: tuple[str, str], datase
 
 @pytest.mark.parametrize(("colours", "size"), [("light", None), ("dark", PHONE)], ids=["light", "dark, phone"])
 def test_everyone_can_use_every_page(
-    page: Page, job_id: str, dataset_id: str, tmp_path: Path, colours: Any, size: Any
+    page: Page, stack_url: str, job_id: str, dataset_id: str, tmp_path: Path, colours: Any, size: Any
 ) -> None:
     """By axe there is nothing serious on any page, and none is wider than a phone."""
     page.emulate_media(color_scheme=colours)
+    # Its import fails, for a reason that names a long path.
+    long = {"name": "n" * 100, "source": {"kind": "path", "path": f"/nowhere/{'x' * 100}"}}
+    made = httpx.post(f"{stack_url}/v1/datasets", json=long).raise_for_status().json()
+    assert eventually(
+        lambda: httpx.get(f"{stack_url}/v1/datasets/{made['id']}").json()["state"] == "failed", within_s=60
+    )
     if size:
         page.set_viewport_size(size)
     found: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """Spans of requests, as a real collector receives them over OTLP."""
 
 import sys
+import threading
 
 import pytest
 from fastapi.testclient import TestClient
@@ -71,6 +72,11 @@ def test_a_collector_that_is_away_is_no_trouble(settings: Settings, monkeypatch:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
     with TestClient(create_app(settings), base_url=HERE) as service:
         assert [service.get("/v1/jobs").status_code for _ in range(3)] == [200] * 3
+    # Its attempts draw pauses from `random`, which tests of properties watch.
+    for thread in threading.enumerate():
+        if thread.name.startswith("Otel"):
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_missing_package_is_named_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
