@@ -163,15 +163,15 @@ def classify(
     """
     _check_recording(bundle.info, recording)
     ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule, overlap=overlap)
-    findings = _joined(list(_findings(bundle, recording, ranges)))
+    starts, length = [start for start, _ in ranges], ranges[0][1] - ranges[0][0]
     times = [(start / recording.rate_hz, stop / recording.rate_hz) for start, stop in ranges]
-    if smooth_s and len(times) > 1:
-        findings = findings.mapped(partial(_smoothed, times=times, smooth_s=smooth_s))
+    findings = find(bundle, recording.values_g, starts, length, gravity=recording.gravity)
+    findings = smoothed(findings, times=times, smooth_s=smooth_s)
     bounds = _bounds(times)
     shares = np.array([end_s - start_s for start_s, end_s in pairwise(bounds)]) / (bounds[-1] - bounds[0])
     overall = shares @ findings.probabilities
-    *tops, top = _top(np.concatenate([findings.probabilities, overall[None]]), bundle.info.classes, top_k)
-    windows = tuple(_windows(bundle.info, findings, tops, times))
+    (top,) = _top(overall[None], bundle.info.classes, top_k)
+    windows = tuple(labelled(bundle.info, findings, times, top_k=top_k))
     unknown = sum(share for share, window in zip(shares.tolist(), windows, strict=True) if window.label == UNKNOWN)
     return Classification(
         label=UNKNOWN if unknown > 0.5 else next(iter(top)),
@@ -198,37 +198,60 @@ def _check_model(session: onnxruntime.InferenceSession, info: BundleInfo, file: 
 
 
 def _check_recording(info: BundleInfo, recording: SensorRecording) -> None:
-    if len(info.inputs) != 1:
-        raise DataError(f"the model needs {' and '.join(info.inputs)}; a recording holds one accelerometer")
+    check_inputs(info)
     if len(recording.values_g) < 2:
         raise DataError("a recording needs two samples at least")
     if not np.isfinite(recording.values_g).all():
         raise DataError("the recording holds values that are not finite")
 
 
-def _findings(bundle: Bundle, recording: SensorRecording, ranges: list[tuple[int, int]]) -> Iterator[Findings]:
-    starts, length = [start for start, _ in ranges], ranges[0][1] - ranges[0][0]
+def check_inputs(info: BundleInfo) -> None:
+    """Refuse a model that one accelerometer is not enough for.
+
+    Raises:
+        DataError: it needs other streams.
+    """
+    if len(info.inputs) != 1:
+        raise DataError(f"the model needs {' and '.join(info.inputs)}; a recording holds one accelerometer")
+
+
+def find(bundle: Bundle, values_g: FloatArray, starts: Sequence[int], length: int, *, gravity: bool | None) -> Findings:
+    """What the model finds in the windows of `length` samples of values (n, 3) in g that begin at `starts`.
+
+    Raises:
+        DataError: it finds no finite probability.
+    """
+    parts = []
     for first in range(0, len(starts), _WINDOWS_AT_ONCE):
         some = starts[first : first + _WINDOWS_AT_ONCE]
-        windows = stretch_windows(recording.values_g, some, length, bundle.info.frames)  # (N, T, 3)
-        yield bundle.judge(np.ascontiguousarray(windows.transpose(0, 2, 1)), gravity=recording.gravity)
+        windows = stretch_windows(values_g, some, length, bundle.info.frames)  # (N, T, 3)
+        parts.append(bundle.judge(np.ascontiguousarray(windows.transpose(0, 2, 1)), gravity=gravity))
+    found = joined(parts)
+    for each in (found.probabilities, found.calibrated, found.novelties):
+        if each is not None and not np.isfinite(each).all():
+            raise DataError("the model finds no finite probabilities for these values; check their size and unit")
+    return found
 
 
-def _joined(parts: list[Findings]) -> Findings:
-    joined = Findings(
+def joined(parts: Sequence[Findings]) -> Findings:
+    """Findings in neighbouring windows, as one."""
+    return Findings(
         np.concatenate([part.probabilities for part in parts]),
         _concatenated([part.calibrated for part in parts]),
         _concatenated([part.novelties for part in parts]),
     )
-    for each in (joined.probabilities, joined.calibrated, joined.novelties):
-        if each is not None and not np.isfinite(each).all():
-            raise DataError("the model finds no finite probabilities for these values; check their size and unit")
-    return joined
 
 
 def _concatenated(parts: list[Probabilities | None]) -> Probabilities | None:
     present = [part for part in parts if part is not None]
     return np.concatenate(present) if present else None
+
+
+def smoothed(findings: Findings, *, times: list[tuple[float, float]], smooth_s: float) -> Findings:
+    """Means over the windows whose middles lie at most half of `smooth_s` away; `times` are the windows'."""
+    if not smooth_s or len(times) == 1:
+        return findings
+    return findings.mapped(partial(_smoothed, times=times, smooth_s=smooth_s))
 
 
 def _smoothed(values: Probabilities, *, times: list[tuple[float, float]], smooth_s: float) -> Probabilities:
@@ -260,9 +283,9 @@ def _top(probabilities: Probabilities, classes: tuple[str, ...], top_k: int) -> 
     ]
 
 
-def _windows(
-    info: BundleInfo, findings: Findings, tops: list[dict[str, float]], times: list[tuple[float, float]]
-) -> Iterator[Window]:
+def labelled(info: BundleInfo, findings: Findings, times: list[tuple[float, float]], *, top_k: int) -> Iterator[Window]:
+    """Windows at their times, labelled by what was found in them."""
+    tops = _top(findings.probabilities, info.classes, top_k)
     confidences, novelties = _trust(findings)
     for top, (start_s, end_s), confidence, novelty in zip(tops, times, confidences, novelties, strict=True):
         label = UNKNOWN if _is_unknown(info, confidence, novelty) else next(iter(top))

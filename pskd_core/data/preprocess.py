@@ -114,8 +114,9 @@ def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule, *, overlap: flo
     # One sample of tolerance: a rate that was measured from time stamps must not cut the longest training clip.
     if n_samples <= rule.longest_s * rate_hz + 1:
         return [(0, n_samples)]
-    length = min(max(round(rule.median_s * rate_hz), 2), n_samples)
-    regular = range(0, n_samples - length + 1, max(int(length * (1 - overlap) + 1e-9), 1))
+    length, hop = window_steps(rate_hz, rule, overlap=overlap)
+    length = min(length, n_samples)
+    regular = range(0, n_samples - length + 1, hop)
     last = [n_samples - length] if regular[-1] + length < n_samples else []
     if (count := len(regular) + len(last)) > _MOST_WINDOWS:
         raise DataError(
@@ -123,3 +124,9 @@ def clip_windows(n_samples: int, rate_hz: float, rule: ClipRule, *, overlap: flo
             "classified at once; cut the recording up, let windows overlap less, or state the right rate_hz"
         )
     return [(start, start + length) for start in (*regular, *last)]
+
+
+def window_steps(rate_hz: float, rule: ClipRule, *, overlap: float) -> tuple[int, int]:
+    """How many samples a window of the median training duration holds, and how many the next one begins later."""
+    length = max(round(rule.median_s * rate_hz), 2)
+    return length, max(int(length * (1 - overlap) + 1e-9), 1)

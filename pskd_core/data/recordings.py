@@ -20,7 +20,7 @@ from pskd_core.shapes import FloatArray
 _ASSUMED_RATE_HZ = 50.0
 _FEWEST_SAMPLES = 16
 _LOW_RATE_HZ = 15.0
-_MOST_G = 1e4  # beyond what any accelerometer measures; a network overflows far above it
+MOST_G = 1e4  # beyond what any accelerometer measures; a network overflows far above it
 _LARGEST_G = 20.0  # beyond what wrist sensors measure
 MOST_FORMAT_BYTES = 128  # at the beginning of a file, which tell its container
 _MOST_USUAL = 40.0  # in m/s², of the usual magnitude
@@ -90,7 +90,7 @@ def read_recording(
         unit=unit,
         columns=series.columns,
         time_column=series.time_column if rate_found == "timestamps" else None,
-        gravity=series.gravity if series.gravity is not None else _gravity(values_g),
+        gravity=series.gravity if series.gravity is not None else holds_gravity(values_g),
         gaps=even.gaps,
         repairs=(*series.repairs, *even.repairs),
         warnings=(*series.warnings, *unit_doubts, *rate_doubts, *_doubts(even.rate_hz, values_g)),
@@ -160,17 +160,17 @@ def _refuse_useless(series: Series, file: str | None) -> None:
 
 
 def _refuse_impossible(series: Series, unit: Unit, file: str | None) -> None:
-    most = _MOST_G * PER_G[unit]
+    most = MOST_G * PER_G[unit]
     if (beyond := np.abs(series.values) > most).any():
         sample, axis = divmod(int(beyond.argmax()), 3)
         row, column = series.place(sample, axis)
-        detail = f"{series.values[sample, axis]:.3g} {unit} is more than {_MOST_G:.0f} g; correct it, or state the unit"
+        detail = f"{series.values[sample, axis]:.3g} {unit} is more than {MOST_G:.0f} g; correct it, or state the unit"
         raise DataError(detail, file=file, row=row, column=column)
 
 
 def _without_dud(series: Series, unit: Unit) -> Series:
     """Without a first sample of 0 0 0: loggers write it before their sensor has measured."""
-    if series.values[0].any() or not _gravity(series.values / PER_G[unit]):
+    if series.values[0].any() or not holds_gravity(series.values / PER_G[unit]):
         return series
     time_s = None if series.time_s is None else series.time_s[1:]
     said = "the first sample was 0 0 0, which no sensor under gravity measures, and was left out"
@@ -206,7 +206,7 @@ def _unit(series: Series, stated: Unit | None, file: str | None) -> tuple[Unit, 
     return guess, (f"no unit is given; values of about {usual:.3g} were taken as {guess}",)
 
 
-def _gravity(values_g: Array) -> bool | None:
+def holds_gravity(values_g: Array | FloatArray) -> bool | None:
     """Whether the usual magnitude is that of gravity, or of none at all."""
     usual = float(np.median(np.linalg.norm(values_g, axis=1)))
     return True if 0.7 < usual < 1.5 else False if usual < 0.4 else None

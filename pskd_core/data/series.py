@@ -21,7 +21,7 @@ Format = Literal[
 LARGEST = 1e30  # what any value stays below: float32 holds it, and sums of it
 
 # Clocks that deviate from an even grid by less than this share of a sample are taken as even: their digits are rounded.
-_EVEN = 0.1
+EVEN = 0.1
 _GAP_STEPS, _GAP_S = 5, 0.2  # a pause this many usual steps long, and at least this long, is a gap
 _MOST_GAPS = 10_000  # all of them are listed to whoever asks
 _MOST_FILLED = 4  # grid samples per sample read, beyond which a recording is mostly gap
@@ -60,6 +60,11 @@ class Even:
     repairs: tuple[str, ...] = ()
 
 
+def longest_step_s(usual_s: float) -> float:
+    """How far apart two samples may lie without a gap between them, where `usual_s` is the usual step."""
+    return max(_GAP_STEPS * usual_s, _GAP_S)
+
+
 def evenly(values: Array, time_s: Array, *, file: str | None) -> Even:
     """Put samples (n, 3) at their times onto an even grid: sorted, one a time, linear between neighbours.
 
@@ -68,7 +73,7 @@ def evenly(values: Array, time_s: Array, *, file: str | None) -> Even:
     """
     values, time_s, repairs = _in_order(values, time_s, file)
     step = np.diff(time_s)
-    pause = step > max(_GAP_STEPS * float(np.median(step)), _GAP_S)
+    pause = step > longest_step_s(float(np.median(step)))
     rate_hz = float((~pause).sum() / step[~pause].sum())
     if not 1 <= rate_hz <= 10_000:
         raise DataError(
@@ -87,7 +92,7 @@ def evenly(values: Array, time_s: Array, *, file: str | None) -> Even:
         )
     if gaps:
         repairs.append(f"{len(gaps)} gaps were bridged by straight lines, the longest of {step.max():.2f} s")
-    if not gaps and np.abs(elapsed * rate_hz - np.arange(len(elapsed))).max() < _EVEN:
+    if not gaps and np.abs(elapsed * rate_hz - np.arange(len(elapsed))).max() < EVEN:
         return Even(values, rate_hz, gaps, tuple(repairs))
     grid_s = np.arange(samples) / rate_hz
     resampled = np.stack([np.interp(grid_s, elapsed, column) for column in values.T], axis=1)
