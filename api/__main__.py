@@ -12,6 +12,7 @@ from api import keys_command
 from api.auth import NotLoopback, check_listening
 from api.main import create_app
 from api.openapi import as_text
+from api.streams import MESSAGE_BYTES
 from store import logs
 from store.settings import Settings
 from store.traces import NotInstalled
@@ -32,6 +33,9 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
+                ws="websockets-sansio",  # of the two on `websockets` the one that is not deprecated
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # samples do not shrink, and a stream would hold a window of zlib's
             )
         )
         self._app = app
@@ -63,6 +67,8 @@ def main() -> int:
         print(f"error: {refused}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
+    # The server's own line for a WebSocket holds its path and query, which callers fill as they like.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket %s" not in str(record.msg))
     for ours in ("api", "uvicorn"):
         logging.getLogger(ours).setLevel(logging.INFO)
     Server(app, settings).run()

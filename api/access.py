@@ -63,6 +63,11 @@ SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/keys/{key_id}/revoke": _ADMIN,
 }
 
+# Streams over WebSockets, which OpenAPI has no words for: the contract lists them under `x-websockets`.
+STREAMS: Mapping[str, Scope] = {
+    "WS /v1/models/{name}/stream": _CLASSIFY,
+}
+
 # What people see in a browser, beside the contract; a page's own requests go to operations above.
 PAGES: Mapping[str, Scope | None] = {
     "GET /": None,
@@ -97,7 +102,7 @@ def scope_of(methods: Iterable[str], path: str) -> Scope | None:
         LookupError: the table does not say, so nobody has decided who may ask it.
     """
     (operation,) = (f"{method} {path}" for method in methods)
-    try:
-        return SCOPES[operation] if operation in SCOPES else PAGES[operation]
-    except KeyError:
-        raise LookupError(f"api/access.py does not say which scope `{operation}` needs; add a line there") from None
+    for table in (SCOPES, STREAMS, PAGES):
+        if operation in table:
+            return table[operation]
+    raise LookupError(f"api/access.py does not say which scope `{operation}` needs; add a line there")

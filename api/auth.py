@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
@@ -32,7 +32,7 @@ class Caller:
 _ANYONE = Caller(TENANT, frozenset(Scope), None, None)
 
 
-async def admit(request: Request, needed: Scope | None) -> None:
+async def admit(request: HTTPConnection, needed: Scope | None) -> None:
     """Let a request in and remember its caller; what needs no scope has none.
 
     Raises:
@@ -55,13 +55,25 @@ async def admit(request: Request, needed: Scope | None) -> None:
     request.state.about["tenant"] = caller.tenant
 
 
-async def identify(request: Request) -> Caller:
+async def check_still_known(request: HTTPConnection) -> None:
+    """Refuse to go on with what was let in for long: its key may have been revoked or have expired since.
+
+    Raises:
+        Refusal: it holds no more (401).
+    """
+    request.state.known_key = None
+    del request.state.known_key
+    if request.app.state.services.settings.require_keys:
+        await _bearer(request)
+
+
+async def identify(request: HTTPConnection) -> Caller:
     """The caller of a request that was let in."""
     caller: Caller = request.state.caller
     return caller
 
 
-async def _bearer(request: Request) -> Caller:
+async def _bearer(request: HTTPConnection) -> Caller:
     if secret_in_cookie(request) is None and not carries_header(request):
         raise Refusal(UNAUTHENTICATED, "send an API key: `Authorization: Bearer pskd_…`", headers=_challenge(None))
     if _secret_of(request) is None:
@@ -145,13 +157,13 @@ class OriginGuard:
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer 403, or pass the request on."""
-        reason = self._foreign(scope["method"], Headers(scope=scope)) if scope["type"] == "http" else None
+        reason = None if scope["type"] == "lifespan" else self._foreign(scope.get("method"), Headers(scope=scope))
         if reason is None:
             await self.app(scope, receive, send)
         else:
             await problem(scope, Refusal(FORBIDDEN, reason))(scope, receive, send)
 
-    def _foreign(self, method: str, headers: Headers) -> str | None:
+    def _foreign(self, method: str | None, headers: Headers) -> str | None:
         """Why the request is not from a program or page of this service's own, if so."""
         host = headers.get("host", "")
         name = _hostname(f"//{host}")

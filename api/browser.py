@@ -3,7 +3,7 @@
 import hmac
 from hashlib import sha256
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from api.errors import FORBIDDEN, Fault, Refusal
@@ -31,13 +31,20 @@ def token_of(request: HTTPConnection) -> str | None:
     return None if secret is None else hmac.new(secret.encode(), b"csrf", sha256).hexdigest()
 
 
-def check_token(request: Request) -> None:
+def check_token(request: HTTPConnection) -> None:
     """Refuse a change that a browser asks for by its cookie alone: another page may have had it sent.
 
+    A browser cannot send the token when it opens a WebSocket, but it always names the page, which must be our own.
+
     Raises:
-        Refusal: the token is missing or another (403).
+        Refusal: the token is missing or another, or a WebSocket comes without an origin (403).
     """
-    if request.method in _SAFE:
+    if request.scope["type"] == "websocket":
+        if "origin" not in request.headers:
+            detail = "a browser that signed in names its page in Origin; a program sends `Authorization: Bearer pskd_…`"
+            raise Refusal(FORBIDDEN, detail, errors=[Fault(detail=detail, header="Origin")])
+        return
+    if request.scope["method"] in _SAFE:
         return
     sent, due = request.headers.get(TOKEN_HEADER, ""), token_of(request) or ""
     if not hmac.compare_digest(sent.encode(), due.encode()):

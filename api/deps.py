@@ -8,14 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from pydantic import AfterValidator
 from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection
 
 from api.auth import Caller, identify
 from api.keyring import Keyring
 from api.readers import ReaderLimits, Readers
 from api.remembered import Remembered
+from api.streams import Streams
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.plans import FoldsOf, planner
 from pskd_core.errors import DataError
@@ -45,6 +47,7 @@ class Services:
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
     keyring: Keyring
     readers: Readers  # of uploaded recordings
+    streams: Streams  # that are open
     recent: Remembered = field(default_factory=lambda: Remembered(lasts_s=_RECENT_S))
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
@@ -71,8 +74,9 @@ def build_services(settings: Settings) -> Services:
     database = Database(settings.database_url)
     limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
     readers = Readers(settings.readers, limits)
+    keyring, streams = Keyring(database), Streams(settings.tenant_streams)
     return Services(
-        settings, database, objects, uploads, open_dataset, planner_of, load_bundle, Keyring(database), readers
+        settings, database, objects, uploads, open_dataset, planner_of, load_bundle, keyring, readers, streams
     )
 
 
@@ -98,7 +102,7 @@ def _prepare(uploads: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-async def services_of(request: Request) -> Services:
+async def services_of(request: HTTPConnection) -> Services:
     """The services of the app that answers this request."""
     services: Services = request.app.state.services
     return services

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError, WebSocketRequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -164,7 +164,8 @@ KINDS: dict[type[Exception], Kind] = {
     PskdError: INTERNAL,
     StoreError: INTERNAL,
 }
-HANDLED: tuple[type[Exception], ...] = (*KINDS, HTTPException, RequestValidationError)
+_MISFITS = (RequestValidationError, WebSocketRequestValidationError)  # parameters and bodies that do not fit
+HANDLED: tuple[type[Exception], ...] = (*KINDS, HTTPException, *_MISFITS)
 
 
 class Refusal(HTTPException):
@@ -224,7 +225,7 @@ def kind_of(error: Exception) -> Kind:
             return error.kind
         case HTTPException():
             return _BY_STATUS.get(error.status_code, INTERNAL)
-        case RequestValidationError():
+        case RequestValidationError() | WebSocketRequestValidationError():
             return INVALID
         case _:
             return next((KINDS[kind] for kind in type(error).__mro__ if kind in KINDS), INTERNAL)
@@ -252,7 +253,7 @@ def _detail(kind: Kind, error: Exception) -> str:
             return "no route has this path"
         case HTTPException():
             return str(error.detail)
-        case RequestValidationError():
+        case RequestValidationError() | WebSocketRequestValidationError():
             return "; ".join(f"{_place(fault)}: {fault.detail}" for fault in _faults(error))
         case _ if kind is UNAVAILABLE:
             return "the database does not answer; try again shortly"
@@ -266,7 +267,7 @@ def _faults(error: Exception) -> tuple[Fault, ...]:
             return error.errors
         case SpecError():
             return tuple(Fault(detail=fault["detail"], pointer=fault["pointer"]) for fault in error.errors)
-        case RequestValidationError():
+        case RequestValidationError() | WebSocketRequestValidationError():
             return tuple(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
         case _:
             return ()

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +38,8 @@ class Figures:
             registry=self.registry,
             buckets=_CLASSIFY_S,
         )
+        self.streams = Gauge("pskd_streams", "Streams that are open", registry=self.registry)
+        self.stream_windows = Counter("pskd_stream_windows", "Windows labelled in streams", registry=self.registry)
         self._read, self._label = (self._classify.labels(step) for step in ("read", "label"))
 
     def observe(self, method: str, route: str, *, status: int, seconds: float) -> None:

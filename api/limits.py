@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import known_key
 from api.errors import TOO_MANY, Refusal, problem
+from api.middleware import ANSWERS
 from store.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429, or pass the request on; either way with what is left of the budget."""
-        name = _budget_of(scope) if scope["type"] == "http" else ""
+        name = _budget_of(scope)
         if name not in self._budgets or scope["path"] in _FREE_OF_CHARGE:
             await self.app(scope, receive, send)
             return
@@ -125,7 +126,7 @@ class RateLimit:
         }
 
         async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWERS:
                 MutableHeaders(scope=message).update(told)
             await send(message)
 
@@ -169,6 +170,10 @@ class RateLimit:
 
 
 def _budget_of(scope: Scope) -> str:
+    if scope["type"] == "lifespan":
+        return ""
+    if scope["type"] == "websocket":
+        return "classify"
     path: str = scope["path"]
     if path.endswith(("/classify", "/infer")) or path == "/v1/classifications":
         return "classify" if scope["method"] == "POST" else "reads"

@@ -22,7 +22,20 @@ from api.pages import board as board_pages
 from api.pages import catalogue as catalogue_pages
 from api.pages import classify as classify_pages
 from api.pages import jobs as job_pages
-from api.routers import aliases, classify, datasets, health, jobs, keys, leaderboard, models, sweeps, system, webhooks
+from api.routers import (
+    aliases,
+    classify,
+    datasets,
+    health,
+    jobs,
+    keys,
+    leaderboard,
+    models,
+    stream,
+    sweeps,
+    system,
+    webhooks,
+)
 from api.routing import check_guarded
 from api.tracing import Traced
 from store import traces
@@ -32,7 +45,7 @@ VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
     health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
-    classify.router, keys.router, webhooks.router, system.router, docs.router,
+    classify.router, stream.router, keys.router, webhooks.router, system.router, docs.router,
     assets.router, sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
     catalogue_pages.router,
 )  # fmt: skip

@@ -21,6 +21,7 @@ _OUR_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+ANSWERS = frozenset({"http.response.start", "websocket.http.response.start"})  # the messages that begin one
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Whoever stands between might believe another of two than this service does.
@@ -41,7 +42,7 @@ class Conversation:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and see to its answer."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
@@ -51,7 +52,11 @@ class Conversation:
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.close":
+                status = status or 403  # which a server makes of it
+            elif message["type"] in ANSWERS:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -69,8 +74,7 @@ class Conversation:
                 await problem(scope, error)(scope, receive, send_with_headers)
             finally:
                 seconds = time.perf_counter() - started
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self.figures.observe(method, _route(scope), status=status, seconds=seconds)
+                self.figures.observe(_method(scope), _route(scope), status=status, seconds=seconds)
                 _log(scope, status=status, seconds=seconds)
 
 
@@ -110,9 +114,17 @@ def _refuse_twice(scope: Scope) -> None:
 
 def _log(scope: Scope, *, status: int, seconds: float) -> None:
     """One line for a request: its route, never its path or query, which callers fill as they like."""
-    method, route, duration_ms = scope["method"], _route(scope), round(1000 * seconds, 2)
+    method = "WS" if scope["type"] == "websocket" else scope["method"]
+    route, duration_ms = _route(scope), round(1000 * seconds, 2)
     about = {"method": method, "route": route, "status": status, "duration_ms": duration_ms}
     logger.info("%s %s %d %.1f ms", method, route, status, duration_ms, extra=about | _ids(scope))
+
+
+def _method(scope: Scope) -> str:
+    """A WebSocket is opened by GET, and yet another operation."""
+    if scope["type"] == "websocket":
+        return "WS"
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _ids(scope: Scope) -> dict[str, str]:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.access import SCOPES
+from api.access import SCOPES, STREAMS
 from api.errors import ProblemDetails, documented
 from api.schemas.datasets import ImportRequest
 from store.keys import Scope
@@ -22,6 +22,10 @@ _KEY = {
         "A service that listens on its own machine alone may ask for none."
     ),
 }
+
+_PROTOCOL = (
+    "A WebSocket, which OpenAPI cannot describe: docs/streaming.md has its parameters, messages and close codes."
+)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -42,6 +46,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _secure(operation, SCOPES[f"{method.upper()} {path}"])
+    document["x-websockets"] = {
+        operation.removeprefix("WS "): {"security": [{_SCHEME: [scope.value]}], "description": _PROTOCOL}
+        for operation, scope in STREAMS.items()
+    }
     return document
 
 

@@ -1,13 +1,14 @@
-"""The one kind of route: it knows who may ask it before it reads a body, and reads JSON strictly."""
+"""The two kinds of routes: both know who may ask them before anything is read; a request's JSON is read strictly."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.websockets import WebSocket
 
 from api.access import scope_of
 from api.auth import admit
@@ -33,12 +34,31 @@ class Route(APIRoute):
         return guarded
 
 
+class StreamRoute(APIWebSocketRoute):
+    """A WebSocket that is opened for whom `api.access` says; refusals are answers to the request that would open it.
+
+    Raises:
+        LookupError: it is made for a stream of which nobody has decided who may open it.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any]) -> None:
+        needed = scope_of(["WS"], path)
+
+        async def guard(socket: WebSocket) -> None:
+            await admit(socket, needed)
+
+        # As a dependency, since an app makes its own routes of a router's endpoints and dependencies.
+        super().__init__(path, endpoint, dependencies=[Depends(guard)])
+
+
 def check_guarded(routers: Iterable[APIRouter]) -> None:
     """Refuse to start with a way in that nobody watches.
 
     Raises:
-        LookupError: a router has a route of another kind than `Route`.
+        LookupError: a router has a route of another kind than these.
     """
     routes: list[BaseRoute] = [route for router in routers for route in router.routes]
-    if unguarded := [route for route in routes if not isinstance(route, Route)]:
-        raise LookupError(f"{unguarded[0]} would ask nobody for a key; make its router with route_class=Route")
+    if unguarded := [route for route in routes if not isinstance(route, Route | StreamRoute)]:
+        raise LookupError(
+            f"{unguarded[0]} would ask nobody for a key; make its router with route_class=Route, or a StreamRoute"
+        )

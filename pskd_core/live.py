@@ -61,9 +61,12 @@ class LiveClassifier:
         """What samples (n, 3) in the stated unit complete; `time_s` (n,) on the sensor's own clock, always or never.
 
         Raises:
-            DataError: a sample is no finite acceleration, or the model finds no finite probability for it.
+            DataError: a sample is no finite acceleration, or has a time where others have none; or the model finds no
+                finite probability for it.
         """
         self._check(values, time_s)
+        if self._samples and (time_s is None) != (self._first_s is None):
+            raise DataError("samples with times and samples without come in one stream; send one kind")
         self._samples += len(values)
         if time_s is None:
             yield from self._windows(values)

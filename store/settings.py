@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default=2 * 2**30, gt=0, description="of one reader; 64 MiB of CSV need up to 1.3 GiB"
     )
     reader_timeout_s: float = Field(default=30.0, gt=0, description="to read one recording")
+    tenant_streams: int = Field(default=32, ge=1, description="of live samples, open at one API process")
+    stream_idle_s: float = Field(default=60.0, gt=0, description="a stream without a message for so long is closed")
+    stream_samples_per_s: int = Field(default=5000, ge=1, description="of one stream; faster ones are read slower")
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     allow_path_import: bool = Field(default=False, description="may a request name a folder of the server")
 

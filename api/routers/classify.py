@@ -127,7 +127,7 @@ class Cutting:
 PLAIN = Cutting(overlap=0.5, smooth_s=0)
 
 
-async def _cutting(
+async def cutting_of(
     overlap: Annotated[
         float, Query(ge=0, le=0.95, allow_inf_nan=False, description="part of a window that the next one shares")
     ] = PLAIN.overlap,
@@ -136,6 +136,7 @@ async def _cutting(
         Query(ge=0, le=600, allow_inf_nan=False, description="what is found is averaged over windows this near"),
     ] = PLAIN.smooth_s,
 ) -> Cutting:
+    """The cutting that was asked for."""
     return Cutting(overlap, smooth_s)
 
 
@@ -150,7 +151,7 @@ def classify_recording(
     request: Request,
     upload: Annotated[Upload, Depends(receive, scope="function")],
     choice: Annotated[Choice, Depends(choice_of)],
-    cutting: Annotated[Cutting, Depends(_cutting)],
+    cutting: Annotated[Cutting, Depends(cutting_of)],
     services: ServicesDep,
     caller: CallerDep,
     rate_hz: RateHz = None,
