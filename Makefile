@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit bench-serving wheel lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,8 @@ help:
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
 	@echo "make bench-start  from a submit to the first training step, on SQLite and PostgreSQL (build/start.json)"
 	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
+	@echo "make bench-serving  requests of one window beside an empty one and beside the model alone (build/bench.json)"
+	@echo "make wheel  build the package that others install, in dist/"
 	@echo "make setup  make .venv with everything; the others do it when needed"
 	@echo "make lock   resolve pyproject.toml into requirements.lock"
 	@echo "make clean  remove .venv, caches and build output"
@@ -99,6 +101,13 @@ bench-start: setup
 # Half a minute of submits, then minutes in which 300 of the jobs run to their end.
 bench-submit: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.submit $(ARGS)
+
+# A minute or two; on a machine that does nothing else.
+bench-serving: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(ARGS)
+
+wheel: setup
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 # Taken out of the result: torch's local version (elsewhere pip takes the CUDA build of the same version) and ourselves.
 lock: setup

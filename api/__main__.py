@@ -32,6 +32,9 @@ class Server(uvicorn.Server):
                 log_config=None,  # ours
                 access_log=False,
                 server_header=False,
+                # By itself the server believes whoever connects from this machine.
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
                 timeout_graceful_shutdown=_GRACE_S,
                 ws="websockets-sansio",  # of the two on `websockets` the one that is not deprecated
                 ws_max_size=MESSAGE_BYTES,

@@ -1,5 +1,6 @@
 """Request bodies: counted while they stream, of a type that is read here, and free of what JSON should not hold."""
 
+import asyncio
 import json
 import math
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import INVALID, MALFORMED, MEDIA, TOO_LARGE, Fault, Refusal
+from api.errors import INVALID, MALFORMED, MEDIA, TOO_LARGE, TOO_SLOW, Fault, Refusal
 from pskd_core.errors import json_pointer
 
 JSON_BYTES = 2**20
@@ -20,10 +21,10 @@ _Path = tuple["_Path", str | int] | None  # linked, so that many values below a 
 
 
 class BodyLimit:
-    """Refuses a body as soon as it is known to be too large: 1 MiB unless the route allows more."""
+    """Refuses a body as soon as it is known to be too large, 1 MiB unless the route allows more, or stops to come."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, *, idle_s: float) -> None:
+        self.app, self._idle_s = app, idle_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; a body that is read is counted."""
@@ -32,12 +33,19 @@ class BodyLimit:
             return
         scope["state"]["body_bytes"] = JSON_BYTES
         length = Headers(scope=scope).get("content-length", "")
+        more = True  # once it is whole, what comes is that the caller has gone
         announced, counted = int(length) if length.isdecimal() and len(length) < 20 else 0, 0
 
         async def receive_counted() -> Message:
-            nonlocal counted
+            nonlocal counted, more
             _check(scope, announced)
-            message = await receive()
+            try:
+                async with asyncio.timeout(self._idle_s if more else None):
+                    message = await receive()
+            except TimeoutError:
+                detail = f"nothing more of the body has come for {self._idle_s:g} s; send it again (PSKD_BODY_IDLE_S)"
+                raise Refusal(TOO_SLOW, detail, headers={"Connection": "close"}) from None
+            more = message.get("more_body", False)
             counted += len(message.get("body", b""))
             _check(scope, counted)
             return message

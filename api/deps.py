@@ -17,7 +17,8 @@ from api.auth import Caller, identify
 from api.keyring import Keyring
 from api.readers import ReaderLimits, Readers
 from api.remembered import Remembered
-from api.streams import Streams
+from api.serving import Serving
+from api.shares import Shares
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.plans import FoldsOf, planner
 from pskd_core.errors import DataError
@@ -45,9 +46,12 @@ class Services:
     open_dataset: Callable[[str], Dataset]  # by tree digest; the last few stay open
     planner: Callable[[str], FoldsOf]  # by tree digest; it remembers what it has planned
     load_bundle: Callable[[str], Bundle]  # by tree digest; the last few stay loaded
+    serving: Serving  # models that answer
     keyring: Keyring
     readers: Readers  # of uploaded recordings
-    streams: Streams  # that are open
+    streams: Shares  # of live samples, that are open
+    followers: Shares  # of events, that are open
+    arriving: Shares  # files
     recent: Remembered = field(default_factory=lambda: Remembered(lasts_s=_RECENT_S))
     stopping: threading.Event = field(default_factory=threading.Event)  # open streams end when it is set
 
@@ -74,9 +78,20 @@ def build_services(settings: Settings) -> Services:
     database = Database(settings.database_url)
     limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
     readers = Readers(settings.readers, limits)
-    keyring, streams = Keyring(database), Streams(settings.tenant_streams)
     return Services(
-        settings, database, objects, uploads, open_dataset, planner_of, load_bundle, keyring, readers, streams
+        settings,
+        database,
+        objects,
+        uploads,
+        open_dataset,
+        planner_of,
+        load_bundle,
+        Serving(database, load_bundle),
+        Keyring(database),
+        readers,
+        streams=Shares(settings.tenant_streams, what="streams", setting="PSKD_TENANT_STREAMS"),
+        followers=Shares(settings.tenant_followers, what="event streams", setting="PSKD_TENANT_FOLLOWERS"),
+        arriving=Shares(settings.tenant_uploads, what="uploads", setting="PSKD_TENANT_UPLOADS"),
     )
 
 

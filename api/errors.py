@@ -110,6 +110,7 @@ FORBIDDEN = Kind(403, "forbidden", "This caller may not do that")
 OUT_OF_SCOPE = Kind(403, "out-of-scope", "The API key lacks the scope for that")
 NOT_FOUND = Kind(404, "not-found", "There is no such thing")
 NOT_ALLOWED = Kind(405, "method-not-allowed", "This path does not take that method")
+TOO_SLOW = Kind(408, "request-timeout", "The request did not come to its end")
 CONFLICT = Kind(409, "conflict", "The request contradicts what is stored")
 STALE = Kind(412, "precondition-failed", "What is to be changed has changed")
 TOO_LARGE = Kind(413, "body-too-large", "The request body is too large")
@@ -122,7 +123,7 @@ UNAVAILABLE = Kind(503, "unavailable", "The service cannot answer now")
 FULL = Kind(507, "storage-full", "The tenant has stored as much as it may")
 
 _GENERAL = (
-    MALFORMED, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
+    MALFORMED, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, TOO_SLOW, CONFLICT, STALE, TOO_LARGE, MEDIA, INVALID,
     MISSING_CONDITION, TOO_MANY, INTERNAL, UNAVAILABLE, FULL,
 )  # fmt: skip
 _BY_STATUS = {kind.status: kind for kind in _GENERAL}
@@ -233,10 +234,11 @@ def kind_of(error: Exception) -> Kind:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of a route's refusals, beside those that every route shares."""
+    more = {TOO_SLOW.status} if TOO_LARGE.status in statuses else set()  # a body may also cease to come
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         status: {"description": _BY_STATUS[status].title, "content": content}
-        for status in sorted({FORBIDDEN.status, INVALID.status, INTERNAL.status, UNAVAILABLE.status, *statuses})
+        for status in sorted({FORBIDDEN.status, INVALID.status, INTERNAL.status, UNAVAILABLE.status, *statuses} | more)
     }
 
 

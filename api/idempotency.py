@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import CallerDep
 from store import idempotency
+from store.engine import Database
 from store.models import IdempotencyKey
 
 Created = tuple[str, BaseModel]  # where it is, and what is answered
@@ -29,6 +30,17 @@ class Once:
         """Whether the key has come before: the request then has an answer already, whatever has changed since."""
         return self.key is not None and session.get(IdempotencyKey, (self.tenant, self.key)) is not None
 
+    def replay(self, database: Database, payload: str) -> Response | None:
+        """The answer from before to a request that nobody could make today, its dataset being gone; null: it is new.
+
+        Raises:
+            KeyReused: the key came with another payload before.
+        """
+        if self.key is None:
+            return None
+        with database.write() as session:
+            return self._replayed(session, payload, status=202)
+
     def accept(
         self,
         session: Session,
@@ -45,15 +57,25 @@ class Once:
         if self.key is None:
             location, body = create()
             return _accepted(location, body.model_dump_json(), status=status)
-        fingerprint = hashlib.sha256(f"{self.operation}\n{payload}".encode()).hexdigest()
-        answer = idempotency.recall(session, self.key, fingerprint=fingerprint, tenant=self.tenant)
-        if answer is not None:
-            return _accepted(answer["location"], answer["body"], status=status, replayed=True)
+        if (replayed := self._replayed(session, payload, status=status)) is not None:
+            return replayed
         location, body = create()
         kept = body if secret is None else body.model_copy(update={secret: None})
         answer = {"location": location, "body": kept.model_dump_json()}
+        fingerprint = self._fingerprint(payload)
         idempotency.remember(session, self.key, fingerprint=fingerprint, answer=answer, tenant=self.tenant)
         return _accepted(location, body.model_dump_json(), status=status)
+
+    def _replayed(self, session: Session, payload: str, *, status: int) -> Response | None:
+        assert self.key is not None
+        fingerprint = self._fingerprint(payload)
+        answer = idempotency.recall(session, self.key, fingerprint=fingerprint, tenant=self.tenant)
+        if answer is None:
+            return None
+        return _accepted(answer["location"], answer["body"], status=status, replayed=True)
+
+    def _fingerprint(self, payload: str) -> str:
+        return hashlib.sha256(f"{self.operation}\n{payload}".encode()).hexdigest()
 
 
 def _described(what: str) -> dict[str, Any]:

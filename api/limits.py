@@ -5,19 +5,13 @@ for many requests. So no caller gets more than the budget, and one that is sprea
 a few shares early.
 """
 
-import asyncio
-import logging
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import RedisStorage
-from prometheus_client import CollectorRegistry, Counter, Gauge
-from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,13 +21,14 @@ from api.errors import TOO_MANY, Refusal, problem
 from api.middleware import ANSWERS
 from store.settings import Settings
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:  # with Redis' client nine MiB, for those alone who limit
+    from limits import RateLimitItem
 
-WAIT_S = 0.05  # the most that a request waits for Redis
-AGAIN_S = 1.0  # after trouble nobody waits for so long
+    from api.counts import Counts
+
 _SHARES = 100
 _MOST_KNOWN = 10_000  # shares in memory; beyond, those of ended windows go, else all
-_FREE_OF_CHARGE = frozenset({"/livez", "/readyz", "/metrics"})
+_FREE_OF_CHARGE = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -46,63 +41,24 @@ class Share:
     ends_at: float  # of the window, on the clock of `time.time`
 
 
-class Counts:
-    """Windows counted in Redis. Without Redis nothing is counted and everyone is let in, which is logged once."""
-
-    def __init__(self, broker_url: str, registry: CollectorRegistry) -> None:
-        self._pool = ConnectionPool.from_url(broker_url.replace("redis+socket://", "unix://"), socket_connect_timeout=1)
-        over: Any = {"connection_pool": self._pool}  # which its types do not know
-        self._storage = RedisStorage("async+redis://", implementation="redispy", **over)
-        self._again_at = 0.0
-        self._works = Gauge("pskd_rate_limits_enforced", "1 unless the counters cannot be reached", registry=registry)
-        self._unchecked = Counter(
-            "pskd_rate_limits_unchecked", "Requests let in because the counters could not be reached", registry=registry
-        )
-        self._works.set(1)
-
-    async def take(self, key: str, *, amount: int, window_s: int) -> int | None:
-        """How much of this window is taken once `amount` more is; none if that is not known within the wait."""
-        if time.monotonic() < self._again_at:
-            self._unchecked.inc()
-            return None
-        try:
-            async with asyncio.timeout(WAIT_S):
-                taken = await self._storage.incr(key, window_s, amount)
-        except (RedisError, OSError) as trouble:  # a timeout is an OSError
-            self._miss(trouble)
-            return None
-        if self._again_at:
-            logger.info("rate limits are enforced again")
-            self._again_at = 0.0
-            self._works.set(1)
-        return taken
-
-    def _miss(self, trouble: Exception) -> None:
-        if not self._again_at:
-            logger.warning("rate limits are not enforced, everyone is let in: %s", str(trouble) or "no answer")
-        self._again_at = time.monotonic() + AGAIN_S
-        self._works.set(0)
-        self._unchecked.inc()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._pool.disconnect()
-
-
-def budgets_of(settings: Settings) -> Mapping[str, RateLimitItem]:
+def budgets_of(settings: Settings) -> "Mapping[str, RateLimitItem]":
     """The budgets that the operator has set, by name; none by default."""
     rates = {
         "reads": settings.rate_limit_reads,
         "writes": settings.rate_limit_writes,
         "classify": settings.rate_limit_classify,
     }
+    if not any(rates.values()):
+        return {}
+    from limits import parse  # noqa: PLC0415
+
     return {name: parse(rate) for name, rate in rates.items() if rate}
 
 
 class RateLimit:
     """Refuses callers that have spent their budget, until its window ends."""
 
-    def __init__(self, app: ASGIApp, *, budgets: Mapping[str, RateLimitItem], counts: Counts) -> None:
+    def __init__(self, app: ASGIApp, *, budgets: "Mapping[str, RateLimitItem]", counts: "Counts") -> None:
         self.app = app
         self._counts = counts
         self._budgets = budgets
@@ -147,7 +103,7 @@ class RateLimit:
             share.left = max(share.left - 1, -1)
         return share
 
-    async def _fetch(self, name: str, caller: str, item: RateLimitItem, now: float) -> Share | None:
+    async def _fetch(self, name: str, caller: str, item: "RateLimitItem", now: float) -> Share | None:
         window_s, amount = item.get_expiry(), max(item.amount // _SHARES, 1)
         number = int(now // window_s)
         taken = await self._counts.take(f"{name}/{caller}/{number}", amount=amount, window_s=window_s)
@@ -185,4 +141,8 @@ async def _caller(scope: Scope) -> str:
     known = await known_key(HTTPConnection(scope))
     if known is not None and known.holds:
         return known.id
-    return str((scope.get("client") or ("local",))[0])
+    host = (scope.get("client") or ("local",))[0]
+    try:
+        return str(ip_address(host))
+    except ValueError:  # what a proxy passes on is not always an address; whoever invents names shares one budget
+        return "no address"

@@ -15,15 +15,19 @@ from api.body import BodyLimit
 from api.deps import build_services
 from api.errors import HANDLED, answer
 from api.figures import Figures, SystemFigures
-from api.limits import Counts, RateLimit, budgets_of
+from api.limits import RateLimit, budgets_of
 from api.middleware import Conversation, Heads
 from api.pages import assets, sign_in
 from api.pages import board as board_pages
 from api.pages import catalogue as catalogue_pages
+from api.pages import changes as page_changes
 from api.pages import classify as classify_pages
 from api.pages import jobs as job_pages
+from api.pages import keys as key_pages
+from api.pages import sweeps as sweep_pages
 from api.routers import (
     aliases,
+    checkpoints,
     classify,
     datasets,
     health,
@@ -31,6 +35,7 @@ from api.routers import (
     keys,
     leaderboard,
     models,
+    open_inference,
     stream,
     sweeps,
     system,
@@ -39,15 +44,17 @@ from api.routers import (
 from api.routing import check_guarded
 from api.tracing import Traced
 from store import traces
+from store.loops import beside, forgetting
 from store.settings import Settings
 
 VERSION = "1"  # of the contract, as in the paths
 _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the results and classifies recordings."
 _ROUTERS = (
-    health.router, datasets.router, jobs.router, sweeps.router, leaderboard.router, models.router, aliases.router,
-    classify.router, stream.router, keys.router, webhooks.router, system.router, docs.router,
+    classify.router, open_inference.asked,  # first, since routes are tried in order and these are asked most
+    health.router, datasets.router, jobs.router, checkpoints.router, sweeps.router, leaderboard.router, models.router,
+    aliases.router, stream.router, open_inference.router, keys.router, webhooks.router, system.router, docs.router,
     assets.router, sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
-    catalogue_pages.router,
+    catalogue_pages.router, sweep_pages.router, key_pages.router, page_changes.router,
 )  # fmt: skip
 
 
@@ -65,7 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.services = services = build_services(settings)
         of_system = SystemFigures(services.database)
         figures.registry.register(of_system)
-        yield
+        with beside(forgetting(services.database, services.objects, settings)):
+            yield
         figures.registry.unregister(of_system)
         services.readers.close()
         services.database.dispose()
@@ -94,8 +102,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.openapi = partial(_described, app)  # type: ignore[method-assign]
     app.state.figures = figures = Figures()
-    budgets = budgets_of(settings)
-    counts = Counts(settings.broker_url, figures.registry) if budgets else None
+    counts = None
+    if budgets := budgets_of(settings):
+        from api.counts import Counts  # noqa: PLC0415 - see `api.limits`
+
+        counts = Counts(settings.broker_url, figures.registry)
     tracer = traces.start("pskd-api")
     for router in _ROUTERS:
         app.include_router(router)
@@ -103,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(405, _not_allowed)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, idle_s=settings.body_idle_s)
     if counts is not None:
         app.add_middleware(RateLimit, budgets=budgets, counts=counts)
     app.add_middleware(OriginGuard, hosts=own_hosts(settings))

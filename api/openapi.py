@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from api.access import SCOPES, STREAMS
 from api.errors import ProblemDetails, documented
 from api.schemas.datasets import ImportRequest
+from api.schemas.open_inference import InferRequest
 from store.keys import Scope
 
 _SCHEME = "api_key"
@@ -38,7 +39,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     _, ours = models_json_schema(
-        [(ProblemDetails, "validation"), (ImportRequest, "validation")], ref_template="#/components/schemas/{model}"
+        [(each, "validation") for each in (ProblemDetails, ImportRequest, InferRequest)],
+        ref_template="#/components/schemas/{model}",
     )
     schemas = document["components"]["schemas"] | ours["$defs"]
     document["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from fastapi.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from pydantic import ValidationError
 from starlette.websockets import WebSocket
 
-from api.errors import TOO_MANY, Refusal
+from api.errors import Refusal
 from api.schemas.stream import Failed, Paused, Samples, Told, Window
 from pskd_core import inference, live
 from pskd_core.data.series import Array
@@ -21,6 +21,7 @@ from pskd_core.errors import DataError
 
 MESSAGE_BYTES = 64 * 2**10
 _SAMPLE_BYTES = 12  # x, y and z as float32
+_BLOCK = 128  # samples labelled at a time; resampled they may be two hundred times as many
 _CHECK_S = 10.0  # between looks whether the stream may go on
 _REASON_BYTES = 123  # that RFC 6455 leaves for a reason
 NORMAL, BAD_DATA, REFUSED, FAILED = 1000, 1007, 1008, 1011  # close codes of RFC 6455
@@ -28,37 +29,12 @@ NORMAL, BAD_DATA, REFUSED, FAILED = 1000, 1007, 1008, 1011  # close codes of RFC
 _Result = TypeVar("_Result")
 
 
-class Streams:
-    """How many streams each tenant has open at this process; used by the event loop alone."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._open: Counter[str] = Counter()
-
-    @contextmanager
-    def one(self, tenant: str) -> Iterator[None]:
-        """Count one as long as the block lasts.
-
-        Raises:
-            Refusal: the tenant has as many as it may (429).
-        """
-        if self._open[tenant] >= self._most:
-            detail = (
-                f"{self._most} streams are open here, as many as one tenant may have; close one (PSKD_TENANT_STREAMS)"
-            )
-            raise Refusal(TOO_MANY, detail)
-        self._open[tenant] += 1
-        try:
-            yield
-        finally:
-            self._open[tenant] -= 1
-            if not self._open[tenant]:
-                del self._open[tenant]
-
-
 @dataclass(frozen=True)
 class Pace:
-    """How long a stream may be silent, and how many samples a second it may send."""
+    """How long a stream may be silent, and how many samples a second it may send.
+
+    Where windows overlap by more than half, or samples are resampled to more, so many as would give as many windows.
+    """
 
     idle_s: float
     samples_per_s: int
@@ -69,6 +45,7 @@ async def label(
     classifier: live.LiveClassifier,
     pace: Pace,
     *,
+    threads: CapacityLimiter,
     check: Callable[[], Awaitable[None]],
     labelled: Callable[[int], None],
 ) -> tuple[int, str]:
@@ -78,6 +55,7 @@ async def label(
         socket: the stream, already accepted.
         classifier: its state.
         pace: its limits.
+        threads: those that label.
         check: raises Refusal if the stream may not go on.
         labelled: is told how many windows a message completed.
     """
@@ -91,20 +69,29 @@ async def label(
                 await check()
                 checked_at = time.monotonic()
             values, time_s, ended = _parsed(message.get("text"), message.get("bytes"))
-            if len(values):
-                told = await run_in_threadpool(lambda: list(classifier.push(values, time_s)))  # noqa: B023
-                await _tell(socket, told, pace, labelled)
+            for start in range(0, len(values), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                found, before = partial(_pushed, classifier, values, time_s, block), classifier.windows
+                await _tell(socket, await run_sync(found, limiter=threads), pace, labelled)
+                sent = len(values[block])
+                spent = max(sent, (classifier.windows - before) * classifier.length / 2)
+                free_at = max(free_at, time.monotonic() - 1) + spent / pace.samples_per_s
+                await asyncio.sleep(max(free_at - time.monotonic(), 0))
             if ended:
-                await _tell(socket, await run_in_threadpool(lambda: list(classifier.finish())), pace, labelled)
+                await _tell(socket, await run_sync(lambda: list(classifier.finish()), limiter=threads), pace, labelled)
                 return NORMAL, "the end"
-            free_at = max(free_at, time.monotonic() - 1) + len(values) / pace.samples_per_s
-            await asyncio.sleep(max(free_at - time.monotonic(), 0))
     except TimeoutError:
         return REFUSED, f"nothing was sent or taken for {pace.idle_s:g} s; open a new stream (PSKD_STREAM_IDLE_S)"
     except DataError as bad:
         return BAD_DATA, str(bad)
     except Refusal as refused:
         return REFUSED, str(refused.detail)
+
+
+def _pushed(
+    classifier: live.LiveClassifier, values: Array, time_s: Array | None, block: slice
+) -> list[inference.Window | live.Gap]:
+    return list(classifier.push(values[block], None if time_s is None else time_s[block]))
 
 
 async def close(socket: WebSocket, code: int, reason: str) -> None:

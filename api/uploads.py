@@ -1,6 +1,6 @@
 """Bodies that are files: a form with one file, or the file itself."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, SpooledTemporaryFile
@@ -14,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from api.errors import INVALID, MALFORMED, Fault, Refusal
+from pskd_core.errors import json_pointer
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MOST_FIELDS = 8
@@ -48,16 +49,19 @@ async def form_file(
     request: Request,
     *,
     folder: Path,
+    fields: Collection[str] = (),
     check: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
     count: Callable[[int], None] | None = None,
 ) -> AsyncIterator[tuple[UploadFile, FormData]]:
     """The file in the field `file` of a multipart form, written below `folder` while it lasts, and the form.
 
+    It may have these other `fields`; what stands in another would be passed over, which nobody means.
+
     `check` may refuse the form by the fields that come before the file, while the file has only begun to arrive;
     `count` is told how many bytes of the file have come, again and again, and may refuse them.
 
     Raises:
-        Refusal: the form is damaged (400), or has no such file or an empty one (422).
+        Refusal: the form is damaged (400), has no such file or an empty one, or another field (422).
     """
     parser = _ToFolder(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
     parser.folder = folder
@@ -72,7 +76,9 @@ async def form_file(
     except UnicodeError as undecodable:  # some of Python's encodings decode nothing at all
         raise Refusal(MALFORMED, "the form cannot be read: its charset does not decode it; send UTF-8") from undecodable
     try:
-        yield _file_of(form), form
+        file = _file_of(form)
+        _check_fields(form, fields)
+        yield file, form
     finally:
         await form.close()
 
@@ -86,7 +92,10 @@ async def body_file(request: Request, *, folder: Path, most_in_memory: int) -> A
     """
     with SpooledTemporaryFile(most_in_memory, dir=str(folder)) as file:
         async for chunk in request.stream():
-            await run_in_threadpool(file.write, chunk)
+            if file.tell() + len(chunk) <= most_in_memory:
+                file.write(chunk)
+            else:
+                await run_in_threadpool(file.write, chunk)
         if not file.tell():
             raise Refusal(INVALID, "the body is empty", errors=[Fault(detail="is empty", pointer="")])
         yield cast("IO[bytes]", file)
@@ -112,6 +121,14 @@ async def _checked(
             await check(parser.fields_before)
 
 
+def _check_fields(form: FormData, fields: Collection[str]) -> None:
+    known = ["file", *fields]
+    if unknown := sorted(form.keys() - set(known)):
+        detail = f"nothing reads this field; a form has {' and '.join(known)}, and options stand in the address"
+        faults = [Fault(detail=detail, pointer=json_pointer((name,))) for name in unknown]
+        raise Refusal(INVALID, f"{unknown[0]}: {detail}", errors=faults)
+
+
 def _file_of(form: FormData) -> UploadFile:
     file = form.get("file")
     if not isinstance(file, UploadFile):
@@ -123,8 +140,8 @@ def _file_of(form: FormData) -> UploadFile:
     return file
 
 
-def validated(model: type[_Model], data: Any) -> _Model:
-    """`data` as a model, with faults reported as those of a request body.
+def validated(model: type[_Model], data: Any, *, place: str = "body") -> _Model:
+    """`data` as a model, with faults reported as those of a request's body, or of its `query`.
 
     Raises:
         RequestValidationError: it does not fit.
@@ -132,7 +149,7 @@ def validated(model: type[_Model], data: Any) -> _Model:
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
-        faults = [{**error, "loc": ("body", *error["loc"])} for error in invalid.errors()]
+        faults = [{**error, "loc": (place, *error["loc"])} for error in invalid.errors()]
         raise RequestValidationError(faults) from invalid
 
 

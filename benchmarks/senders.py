@@ -19,9 +19,9 @@ class Answer(NamedTuple):
     at: float  # seconds, on the clock of `time.time`
 
 
-def post(path: str, *, host: str, body: bytes = b"", headers: str = "") -> bytes:
+def post(path: str, *, host: str, body: bytes = b"", kind: str = "application/json", headers: str = "") -> bytes:
     """A POST request, whole; `headers` are further lines, each with its end."""
-    described = "Content-Type: application/json\r\n" if body else ""
+    described = f"Content-Type: {kind}\r\n" if body else ""
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{described}{headers}Content-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 from httpx import Response
+from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from client.answers import (
@@ -47,6 +48,7 @@ from client.answers import (
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
 from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
+from client.live import Asked, Told, labels
 from client.transport import Body, Patience, Transport
 from client.upkeep import Deletion, Key, NewKey, Usage
 from client.webhooks import Delivery, Webhook
@@ -348,13 +350,11 @@ class Client:
         smooth_s: float | None = None,
     ) -> Classification:
         """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
-        data, name = (
-            (recording, "recording") if isinstance(recording, bytes) else (recording.read_bytes(), recording.name)
-        )
+        file = ("recording", recording) if isinstance(recording, bytes) else (recording.name, recording.read_bytes())
         return self._post(
             Classification,
             f"/v1/models/{quote(model, safe='')}/classify",
-            lambda: {"files": {"file": (name, data)}},
+            lambda: {"files": {"file": file}},
             version=version,
             alias=alias,
             rate_hz=rate_hz,
@@ -363,6 +363,10 @@ class Client:
             overlap=overlap,
             smooth_s=smooth_s,
         )
+
+    def live(self, model: str, samples: Iterable[ArrayLike], **asked: Unpack[Asked]) -> Iterator[Told]:
+        """Labels of a sensor's samples while it measures; `client.live` says what goes in and comes out."""
+        return labels(self._transport, model, samples, asked)
 
     # --- Keys and usage -------------------------------------------------------------------------------------------
 

@@ -31,7 +31,10 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `pskd backup` wrote it.")], home: Home = None
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="As `pskd backup` wrote it.")
+    ],
+    home: Home = None,
 ) -> None:
     """Bring a backup back into a home that is empty; `pskd up` then goes on where it was made."""
     into = _resolved(home)

@@ -1,7 +1,8 @@
-"""`pskd classify`: what recordings show, on paper, as JSON or as a table."""
+"""`pskd classify`: what recordings or live samples show, on paper, as JSON or as a table."""
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +12,20 @@ from client import output
 from client.answers import Classification
 from client.api import Client
 from client.errors import Refused
-from client.options import AsJson, Columns, service_of
+from client.live import Asked
+from client.live_command import classify_live
+from client.options import AsJson, Columns, plots, service_of
 from client.timeline import SegmentTable, print_timeline
+
+Show = Callable[[Path, Classification], None]
 
 
 def classify(
     ctx: typer.Context,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Table, array, or a logger's file."),
-    ],
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Its name; default: the only one there is.")] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Default: the champion.")] = None,
     alias: Annotated[str | None, typer.Option(help="Such as champion.")] = None,
@@ -31,12 +36,29 @@ def classify(
     smooth_s: Annotated[float | None, typer.Option(help="Average findings over so many seconds; default: 0.")] = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a segment.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw each recording and its labels into files there.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Label lines x,y,z or t,x,y,z (t in seconds) as they come on standard input.")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="With --live: little-endian float32 x, y, z, no lines.")] = False,
 ) -> None:
-    """Label recordings of an accelerometer; with --json one object a line."""
+    """Label recordings of an accelerometer, or its samples as they come; with --json one object a line."""
     if as_json and as_csv:
         raise typer.BadParameter("choose --json or --csv")
+    if live and (files or columns or as_csv or plot):
+        raise typer.BadParameter("--live reads standard input: leave out FILE, --columns, --csv and --plot")
+    if not live and (raw or not files):
+        raise typer.BadParameter("--raw goes with --live" if raw else "name a FILE, or let --live read standard input")
     with service_of(ctx) as service:
         name = model or _only_model(service)
+        if live:
+            if rate_hz is None or unit is None:
+                raise typer.BadParameter("--live needs --rate-hz and --unit, which samples do not say")
+            asked = Asked(rate_hz=rate_hz, unit=unit, version=version, alias=alias, overlap=overlap, smooth_s=smooth_s)
+            classify_live(service, name, asked, raw=raw, as_json=as_json)
+            return
 
         def ask(file: Path) -> Classification:
             return service.classify(
@@ -51,8 +73,10 @@ def classify(
                 smooth_s=smooth_s,
             )
 
-        show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
-        failures = [file for file in files if not _classified(ask, file, show)]
+        show: Show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
+        if plot is not None:
+            show = _drawn(show, partial(plots().plot_timeline, folder=plot, unit=unit, columns=columns))
+        failures = [file for file in files or () if not _classified(ask, file, show)]
     if failures:
         raise typer.Exit(1)
 
@@ -73,9 +97,15 @@ def _shown(file: Path, answer: Classification) -> None:
     print_timeline(output.stdout(), str(file), answer)
 
 
-def _classified(
-    ask: Callable[[Path], Classification], file: Path, show: Callable[[Path, Classification], None]
-) -> bool:
+def _drawn(show: Show, draw: Show) -> Show:
+    def both(file: Path, answer: Classification) -> None:
+        show(file, answer)
+        draw(file, answer)
+
+    return both
+
+
+def _classified(ask: Callable[[Path], Classification], file: Path, show: Show) -> bool:
     """Prints the answer, or what is wrong with the file; says which it was."""
     try:
         answer = ask(file)

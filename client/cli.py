@@ -16,6 +16,7 @@ from client.comparison import print_comparison
 from client.doctor_command import doctor
 from client.errors import ClientError, NotInstalled, Unreachable
 from client.home import default_home, owner_of
+from client.init_command import init
 from client.inspect_command import inspect
 from client.job_commands import JobId, jobs
 from client.key_commands import keys
@@ -204,6 +205,9 @@ def _print_dataset(dataset: Dataset, *, as_json: bool) -> None:
 
 
 # --- Jobs ---------------------------------------------------------------------------------------------------------
+
+
+app.command()(init)
 
 
 @app.command()

@@ -135,6 +135,23 @@ class NotInstalled(ClientError):
         self.remedy = f"pip install 'pskd[{extra}]'"
 
 
+class StreamBroken(ClientError):
+    """A live stream ended before its samples did; `code` is RFC 6455's, None if the connection broke off."""
+
+    def __init__(self, url: str, code: int | None, reason: str) -> None:
+        who = f"the connection to {url} broke off" if code is None else f"the service at {url} ended the stream"
+        super().__init__(f"{who}: {reason}" if reason else who)
+        self.code = code
+        self.remedy = _AFTER_CODE.get(code, "`pskd doctor` says whether the service runs; then open a new stream")
+
+
+_AFTER_CODE: dict[int | None, str] = {
+    1007: "mend what is named above, and open a new stream",
+    1008: "open a new stream; if it is refused, the key holds no more",
+    1012: "the service stops; open a new stream when it is back",
+}
+
+
 class NoDataset(ClientError):
     """No dataset has that name."""
 

@@ -37,6 +37,7 @@ class LeaderboardRow(Answer):
     dataset_name: str
     protocol: str
     method: str
+    student: str = ""  # of a service that does not tell yet
     n_seeds: int
     n_incomplete_seeds: int
     n_test: int | None
@@ -66,6 +67,7 @@ class PublishedRow(Answer):
     f1: float | None
     runs_here: str
     here: str
+    run_with: str | None = None
     note: str | None
 
 

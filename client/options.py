@@ -1,11 +1,13 @@
 """Options that every command has, and the service that they name."""
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from client.api import Client
+from client.errors import NotInstalled
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Columns = Annotated[
@@ -26,3 +28,12 @@ def service_of(ctx: typer.Context) -> Client:
     """The SDK on the service that the command line names."""
     target: Target = ctx.obj
     return Client(target.url, api_key=target.api_key)
+
+
+def plots() -> ModuleType:
+    """What draws into files. Raises NotInstalled."""
+    try:
+        from client import plot_files  # noqa: PLC0415 - an extra, and a second to import
+    except ModuleNotFoundError as missing:
+        raise NotInstalled(missing.name, what="plots", extra="plots") from missing
+    return plot_files

@@ -274,6 +274,7 @@ RUNS: Columns[Run] = {
 LEADERBOARD: Columns[LeaderboardRow] = {
     "row": short_id,
     "method": lambda row: row.method,
+    "student": lambda row: row.student,
     "dataset": lambda row: row.dataset_name,
     "protocol": lambda row: row.protocol,
     "accuracy": lambda row: mean_and_sd(row.accuracy),
@@ -294,6 +295,7 @@ PUBLISHED: Columns[PublishedRow] = {
     "accuracy": lambda row: _as_printed(row.accuracy),
     "F1": lambda row: _as_printed(row.f1),
     "runs here": lambda row: row.runs_here.replace("_", "-"),
+    "with": lambda row: (row.run_with or "").removeprefix("pskd "),
 }
 MODELS: Columns[Model] = {
     "name": lambda model: model.name,

@@ -8,7 +8,7 @@ import typer
 from client import output
 from client.answers import Sweep
 from client.api import Client
-from client.options import AsJson, Force, service_of
+from client.options import AsJson, Force, plots, service_of
 from client.specfile import BadSpecFile, read_mapping
 from client.sweep_output import SWEEPS, SweepNotSucceeded, print_estimate, print_sweep, watch_sweep, write_best
 
@@ -19,6 +19,9 @@ def sweep(
     ctx: typer.Context,
     what: Annotated[str, typer.Argument(metavar="SWEEP.yaml|ID", help="A sweep to start, or one that was started.")],
     best: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the best trial's spec there.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="STEM", help="Draw the heat map into STEM.png and STEM.svg.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count only.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it has ended.")] = False,
     as_json: AsJson = False,
@@ -39,6 +42,8 @@ def sweep(
         if wait:
             found = _watch_sweep(service, found, as_json=as_json)
         print_sweep(found, as_json=as_json)
+    if plot is not None:
+        plots().plot_sweep(found, plot)
     if best is not None:
         write_best(found, best)
     if wait and found.state != "succeeded":

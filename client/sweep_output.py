@@ -20,7 +20,7 @@ from client.api import Client
 from client.errors import ClientError
 
 _ENDED = frozenset({"succeeded", "failed", "cancelled"})
-_TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+METRIC_TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 _LOW, _HIGH = (68, 1, 84), (122, 209, 81)  # dark violet to light green, told apart without seeing red
 
 SWEEPS: output.Columns[SweepSummary] = {
@@ -87,13 +87,13 @@ def print_sweep(sweep: Sweep, *, as_json: bool) -> None:
     console = output.stdout()
     console.print(f"{sweep.id}  {sweep.name or '(no name)'}  {sweep.state}", markup=False, style="bold")
     names = short_names(list(sweep.spec["space"]))
-    titles = ["trial", *names.values(), "state", _TITLES[sweep.metric], "parameters", "took", ""]
+    titles = ["trial", *names.values(), "state", METRIC_TITLES[sweep.metric], "parameters", "took", ""]
     output.print_table([_row(trial, names) for trial in _ranked(sweep.trials)], titles, empty="no trial yet")
     if sweep.heat_map is not None:
-        print_heat_map(console, sweep.heat_map, names, _TITLES[sweep.metric])
+        print_heat_map(console, sweep.heat_map, names, METRIC_TITLES[sweep.metric])
     if sweep.best is not None:
         console.print(
-            f"best: trial {sweep.best.number}, {_TITLES[sweep.metric]} {score_text(sweep.best.score)} on the "
+            f"best: trial {sweep.best.number}, {METRIC_TITLES[sweep.metric]} {score_text(sweep.best.score)} on the "
             f"validation part ({sweep.best.score.runs} runs)",
             markup=False,
         )

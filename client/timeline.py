@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from client.answers import Classification, Segment
+from client.answers import Classification, Segment, Served
 from client.output import aligned, per_cent
 
 _STRIP_WIDTH = 60
@@ -56,7 +56,7 @@ def print_timeline(console: Console, title: str, answer: Classification) -> None
     for line in _class_lines(answer.probabilities.items()):
         console.print(line, markup=False)
     console.print(f"  {_understood(answer)}", markup=False, style="dim")
-    console.print(f"  {_model(answer)}", markup=False, style="dim")
+    console.print(f"  {model_line(answer.model)}", markup=False, style="dim")
     for warning in answer.warnings:
         console.print(f"  warning: {warning}", markup=False, style="yellow")
 
@@ -98,7 +98,7 @@ def _understood(answer: Classification) -> str:
     )
 
 
-def _model(answer: Classification) -> str:
-    model = answer.model
+def model_line(model: Served) -> str:
+    """Who answered, and how good it was where it was tested."""
     tested = f"test accuracy {per_cent(model.test.accuracy)} (N {model.test.n})" if model.test else "not tested"
     return f"by {model.name} version {model.version}, trained on {model.dataset} (seed {model.seed}): {tested}"

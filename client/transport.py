@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import httpx
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
 
 from client.errors import BadKey, Refused, Unreachable, refusal
 
@@ -61,6 +63,25 @@ class Transport:
             _check(response)
             yield response
 
+    @contextmanager
+    def socket(self, path: str, **parameters: Any) -> Iterator[ClientConnection]:
+        """A WebSocket, closed when the block ends; parameters that are None are left out."""
+        query = httpx.QueryParams(_given(parameters))
+        key = {name: value for name, value in self._http.headers.items() if name == "authorization"}
+        try:
+            socket = connect(
+                f"{self.url.replace('http', 'ws', 1)}{path}?{query}",
+                additional_headers=key,
+                proxy=True if self._http.trust_env else None,
+            )
+        except InvalidStatus as refused:
+            answer = refused.response
+            raise _refused(answer.status_code, answer.headers, bytes(answer.body or b"")) from refused
+        except (OSError, WebSocketException) as error:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+        with socket:
+            yield socket
+
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
@@ -110,15 +131,18 @@ def _may_pass(error: Unreachable | Refused) -> bool:
 
 
 def _check(response: httpx.Response) -> None:
-    if response.is_success:
-        return
+    if not response.is_success:
+        raise _refused(response.status_code, response.headers, response.content)
+
+
+def _refused(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
     try:
-        problem = json.loads(response.content)
+        problem = json.loads(body)
     except ValueError:
         problem = {}
-    pause = response.headers.get("retry-after", "")
-    raise refusal(
-        response.status_code,
+    pause = headers.get("retry-after", "")
+    return refusal(
+        status,
         problem if isinstance(problem, dict) else {},
         retry_after_s=float(pause) if pause.isdecimal() else 0.0,
     )

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from pskd_core.backbones import Agcn, Backbone, RandomForest, ResNet1d
-from pskd_core.distillation import Loss, Progressive, PskdLoss, Rkd, Schedule
+from pskd_core.distillation import Loss, PerStep, Progressive, PskdLoss, Rkd, Schedule
 from pskd_core.errors import SpecError
 from pskd_core.fields import Fraction, Frozen, NonNegative, Positive, Slug, SubjectId, readable
 
@@ -243,6 +243,9 @@ class JobSpec(Frozen):
     feature_dim: int = Field(default=128, ge=8, le=4096, description="D, width of every network's fc0")
     preprocess: Preprocess = Preprocess()
     augment: Augment = Augment()
+    augment_teachers: Augment | None = Field(
+        default=None, description="of what the teachers learn from; null: as `augment`, by which the student is taught"
+    )
     training: Training = Training()
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(0,), min_length=1, max_length=100)
     resources: Resources = Resources()
@@ -256,6 +259,8 @@ class JobSpec(Frozen):
         if isinstance(self.method, Distill) and self.student.backbone.kind == "random_forest":
             raise ValueError("a random_forest cannot be distilled; it runs with method `none`")
         if isinstance(self.method, Distill):
+            if self.augment_teachers is not None and isinstance(self.method.schedule, PerStep):
+                raise ValueError("schedule per_step teaches and distils on one view; leave augment_teachers out")
             _check_memory(self.method.loss, self.training.batch_size)
         if self.resources.processes > 1 and self.student.backbone.kind == "random_forest":
             raise ValueError("a random_forest is fitted by one process; set resources.processes to 1")
@@ -300,6 +305,8 @@ def configuration_hash(spec: JobSpec) -> str:
     canonical = spec.model_dump(mode="json", exclude=set(_NOT_COMPARED))
     if not spec.augment.mixup:
         del canonical["augment"]["mixup"]
+    if spec.augment_teachers is None or not isinstance(spec.method, Distill):
+        del canonical["augment_teachers"]
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from pskd_core.shapes import FloatArray
 Probabilities = npt.NDArray[np.floating[Any]]  # (windows, K)
 
 _WINDOWS_AT_ONCE = 256  # keeps a day's recording at the memory of a few minutes
+_LABELLED_AT_ONCE = 4096
 
 
 UNKNOWN = "unknown"
@@ -67,15 +69,34 @@ class ModelSummary(Frozen):
     test: Figures | None
 
 
-class Classification(Judgement):
-    """The answer to one recording; probabilities are the network's for the top k, largest first."""
+class Overview(Judgement):
+    """A recording as a whole; probabilities are the network's for the top k, largest first."""
 
     probabilities: dict[str, float]
-    windows: tuple[Window, ...]
-    segments: tuple[Segment, ...]
     model: ModelSummary
     input: Understood
     warnings: tuple[str, ...]
+
+
+class Classification(Overview):
+    """The answer to one recording."""
+
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]
+
+
+class Mark(NamedTuple):
+    """What a segment needs of a window, and no more: a day has tens of thousands."""
+
+    label: str
+    confidence: float | None
+    novelty: float | None
+    probability: float  # of the most probable class
+
+
+def mark_of(window: Window) -> Mark:
+    """What a segment needs of this window."""
+    return Mark(window.label, window.confidence, window.novelty, next(iter(window.probabilities.values())))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,29 +182,63 @@ def classify(
         DataError: the model needs other sensors, the recording has fewer than two samples, a non-finite one or far too
             many, or the model finds no finite probability for it.
     """
-    _check_recording(bundle.info, recording)
-    ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule, overlap=overlap)
-    starts, length = [start for start, _ in ranges], ranges[0][1] - ranges[0][0]
-    times = [(start / recording.rate_hz, stop / recording.rate_hz) for start, stop in ranges]
-    findings = find(bundle, recording.values_g, starts, length, gravity=recording.gravity)
-    findings = smoothed(findings, times=times, smooth_s=smooth_s)
-    bounds = _bounds(times)
-    shares = np.array([end_s - start_s for start_s, end_s in pairwise(bounds)]) / (bounds[-1] - bounds[0])
-    overall = shares @ findings.probabilities
-    (top,) = _top(overall[None], bundle.info.classes, top_k)
-    windows = tuple(labelled(bundle.info, findings, times, top_k=top_k))
-    unknown = sum(share for share, window in zip(shares.tolist(), windows, strict=True) if window.label == UNKNOWN)
+    timeline = Timeline(bundle, recording, top_k=top_k, overlap=overlap, smooth_s=smooth_s)
+    windows = tuple(timeline.windows())
+    marks = list(map(mark_of, windows))
     return Classification(
-        label=UNKNOWN if unknown > 0.5 else next(iter(top)),
-        confidence=_mean([window.confidence for window in windows], shares.tolist()),
-        novelty=_mean([window.novelty for window in windows], shares.tolist()),
-        probabilities=top,
-        windows=windows,
-        segments=tuple(_segments(windows, bounds)),
-        model=bundle.summary,
-        input=understood(recording),
-        warnings=(*recording.warnings, *_doubts(bundle.info, recording, ranges)),
+        **dict(timeline.overview(marks)), windows=windows, segments=tuple(segments(marks, timeline.bounds))
     )
+
+
+class Timeline:
+    """What a model finds in the windows of a recording; arguments and errors as of `classify`.
+
+    `told` is called with the share of the windows that are looked at, again and again; what it raises ends it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        recording: SensorRecording,
+        *,
+        top_k: int,
+        overlap: float,
+        smooth_s: float,
+        told: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        _check_recording(bundle.info, recording)
+        self._bundle, self._recording, self._top_k = bundle, recording, top_k
+        ranges = clip_windows(len(recording.values_g), recording.rate_hz, bundle.clip_rule, overlap=overlap)
+        starts, length = [start for start, _ in ranges], ranges[0][1] - ranges[0][0]
+        self._ranges = ranges
+        self._times = [(start / recording.rate_hz, stop / recording.rate_hz) for start, stop in ranges]
+        findings = find(bundle, recording.values_g, starts, length, gravity=recording.gravity, told=told)
+        self._findings = smoothed(findings, times=self._times, smooth_s=smooth_s)
+        self.bounds = _bounds(self._times)  # where each window's own time begins, and at last ends
+
+    def windows(self) -> Iterator[Window]:
+        """All windows, in order."""
+        for first in range(0, len(self._times), _LABELLED_AT_ONCE):
+            some = slice(first, first + _LABELLED_AT_ONCE)
+            findings = self._findings.mapped(itemgetter(some))
+            yield from labelled(self._bundle.info, findings, self._times[some], top_k=self._top_k)
+
+    def overview(self, marks: Sequence[Mark]) -> Overview:
+        """The whole recording, of whose windows these are the marks."""
+        bounds, info = self.bounds, self._bundle.info
+        shares = np.array([end_s - start_s for start_s, end_s in pairwise(bounds)]) / (bounds[-1] - bounds[0])
+        overall = shares @ self._findings.probabilities
+        (top,) = _top(overall[None], info.classes, self._top_k)
+        unknown = sum(share for share, mark in zip(shares.tolist(), marks, strict=True) if mark.label == UNKNOWN)
+        return Overview(
+            label=UNKNOWN if unknown > 0.5 else next(iter(top)),
+            confidence=_mean([mark.confidence for mark in marks], shares.tolist()),
+            novelty=_mean([mark.novelty for mark in marks], shares.tolist()),
+            probabilities=top,
+            model=self._bundle.summary,
+            input=understood(self._recording),
+            warnings=(*self._recording.warnings, *_doubts(info, self._recording, self._ranges)),
+        )
 
 
 def _check_model(session: onnxruntime.InferenceSession, info: BundleInfo, file: Path) -> None:
@@ -215,8 +270,18 @@ def check_inputs(info: BundleInfo) -> None:
         raise DataError(f"the model needs {' and '.join(info.inputs)}; a recording holds one accelerometer")
 
 
-def find(bundle: Bundle, values_g: FloatArray, starts: Sequence[int], length: int, *, gravity: bool | None) -> Findings:
+def find(
+    bundle: Bundle,
+    values_g: FloatArray,
+    starts: Sequence[int],
+    length: int,
+    *,
+    gravity: bool | None,
+    told: Callable[[float], None] = lambda _: None,
+) -> Findings:
     """What the model finds in the windows of `length` samples of values (n, 3) in g that begin at `starts`.
+
+    `told` is called with the share that is done.
 
     Raises:
         DataError: it finds no finite probability.
@@ -226,6 +291,7 @@ def find(bundle: Bundle, values_g: FloatArray, starts: Sequence[int], length: in
         some = starts[first : first + _WINDOWS_AT_ONCE]
         windows = stretch_windows(values_g, some, length, bundle.info.frames)  # (N, T, 3)
         parts.append(bundle.judge(np.ascontiguousarray(windows.transpose(0, 2, 1)), gravity=gravity))
+        told(min(first + _WINDOWS_AT_ONCE, len(starts)) / len(starts))
     found = joined(parts)
     for each in (found.probabilities, found.calibrated, found.novelties):
         if each is not None and not np.isfinite(each).all():
@@ -309,21 +375,23 @@ def _is_unknown(info: BundleInfo, confidence: float | None, novelty: float | Non
     return confidence < info.calibration.min_confidence or novelty > 1
 
 
-def _segments(windows: Sequence[Window], bounds: list[float]) -> Iterator[Segment]:
-    labels = [window.label for window in windows]
-    for label, members in groupby(range(len(labels)), key=labels.__getitem__):
-        rows = list(members)
-        start_s, end_s = bounds[rows[0]], bounds[rows[-1] + 1]
-        shares = [(bounds[row + 1] - bounds[row]) / (end_s - start_s) for row in rows]
-        most = [next(iter(windows[row].probabilities.values())) for row in rows]
+def segments(marks: Sequence[Mark], bounds: Sequence[float]) -> Iterator[Segment]:
+    """Neighbouring windows of one label, joined; `bounds` are where each begins and the last ends."""
+    first = 0
+    for label, members in groupby(marks, key=attrgetter("label")):
+        some = list(members)
+        end = first + len(some)
+        start_s, end_s = bounds[first], bounds[end]
+        shares = [(after - before) / (end_s - start_s) for before, after in pairwise(bounds[first : end + 1])]
         yield Segment(
             start_s=start_s,
             end_s=end_s,
             label=label,
-            confidence=_mean([windows[row].confidence for row in rows], shares),
-            novelty=_mean([windows[row].novelty for row in rows], shares),
-            probability=sum(share * value for share, value in zip(shares, most, strict=True)),
+            confidence=_mean([mark.confidence for mark in some], shares),
+            novelty=_mean([mark.novelty for mark in some], shares),
+            probability=sum(share * mark.probability for share, mark in zip(shares, some, strict=True)),
         )
+        first = end
 
 
 def _mean(values: Sequence[float | None], shares: Sequence[float]) -> float | None:

@@ -55,6 +55,7 @@ class LiveClassifier:
         self._resampler = Resampler(rate_hz)
         self._first_s: float | None = None  # of the stream, on the sensor's clock
         self._samples = 0
+        self.windows = 0  # labelled so far, those included that smoothing still holds back
         self._begin(0.0)
 
     def push(self, values: Array, time_s: Array | None = None) -> Iterator[Window | Gap]:
@@ -107,6 +108,7 @@ class LiveClassifier:
         for start, window in self._windower.push((values / PER_G[self._unit]).astype(np.float32)):
             self._found.append(find(self.bundle, window, [0], self.length, gravity=holds_gravity(window)))
             self._times.append(self._time(start))
+            self.windows += 1
             yield from self._ready(_middle(self._time(start + self.hop)))
 
     def _time(self, start: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -20,6 +21,8 @@ _COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#
 _LINES = ("-", "--", "-.", ":")
 _OURS, _PUBLISHED = "#0072B2", "#D55E00"
 _WIDTH_IN = 8.0
+_MOST_POINTS = 4000  # of a trace
+_LETTER_S = 0.014  # part of the width that a letter takes
 _STYLE: dict[Any, Any] = {
     "font.size": 10.0,
     "axes.spines.top": False,
@@ -130,13 +133,72 @@ def by_subject(rows: Mapping[str, Mapping[str, float]], *, title: str, axis: str
     return figure
 
 
+def heat_map(
+    values: Sequence[Sequence[float | None]],
+    *,
+    across: tuple[str, Sequence[str]],
+    up: tuple[str, Sequence[str]],
+    title: str,
+) -> Figure:
+    """Per cent over two parameters, each given as its name and its values; what was not tried is empty."""
+    found = np.array([[np.nan if value is None else value for value in row] for row in values], np.float64)
+    rows, columns = found.shape
+    figure, axes = _canvas(height_in=1.8 + 0.5 * rows, width_in=max(2.5 + 0.7 * columns, 4.5))
+    axes.grid(visible=False)
+    image = axes.imshow(found, cmap="viridis", aspect="auto")
+    middle = np.nanmean([np.nanmin(found), np.nanmax(found)]) if np.isfinite(found).any() else 0.0
+    for row, column in np.argwhere(np.isfinite(found)):
+        value = found[row, column]
+        axes.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if value < middle else "black")
+    axes.set_xticks(np.arange(columns), across[1])
+    axes.set_yticks(np.arange(rows), up[1])
+    axes.set_xlabel(across[0])
+    axes.set_ylabel(up[0])
+    axes.set_title(title, loc="left")
+    figure.colorbar(image, ax=axes)
+    return figure
+
+
+def timeline(
+    values_g: npt.NDArray[np.floating[Any]],
+    rate_hz: float,
+    segments: Sequence[tuple[float, float, str]],
+    *,
+    title: str,
+    muted: str,
+) -> Figure:
+    """A recording (n, 3), and below it what each stretch (start and end in s) was labelled; `muted` is grey."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH_IN, 4.0), layout="constrained")
+        trace, strip = figure.subplots(2, sharex=True, height_ratios=(4, 1))
+    step = max(len(values_g) // _MOST_POINTS, 1)
+    time_s = np.arange(0, len(values_g), step) / rate_hz
+    for name, column, colour in zip("xyz", values_g[::step].T, _COLOURS[1:], strict=False):
+        trace.plot(time_s, column, color=colour, linewidth=0.8, label=name)
+    trace.set_ylabel("acceleration, g")
+    trace.set_title(title, loc="left")
+    trace.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    colours = {
+        label: _COLOURS[1:][place % 6] for place, label in enumerate(dict.fromkeys(part[2] for part in segments))
+    }
+    for start_s, end_s, label in segments:
+        strip.axvspan(start_s, end_s, color="#BBBBBB" if label == muted else colours[label], alpha=0.5, linewidth=0)
+        if end_s - start_s > _LETTER_S * len(label) * len(values_g) / rate_hz:
+            strip.text((start_s + end_s) / 2, 0.5, label.replace("_", " "), ha="center", va="center", fontsize=8)
+    strip.set_yticks([])
+    strip.grid(visible=False)
+    strip.set_xlabel("time, s")
+    strip.set_xlim(0, len(values_g) / rate_hz)
+    return figure
+
+
 def save(figure: Figure, stem: Path) -> None:
     """Write `stem.png` and `stem.svg`; equal figures give equal files."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a class may be called $\frac$
     with mpl.rc_context(_STYLE):
-        figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        figure.savefig(stem.with_name(f"{stem.name}.png"), metadata={"Software": None})
+        figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata={"Date": None})
 
 
 def _canvas(*, height_in: float, width_in: float = _WIDTH_IN) -> tuple[Figure, Axes]:

@@ -31,6 +31,7 @@ class PublishedRow(Frozen):
     f1: float | None = Field(default=None, ge=0, le=1, description="as printed; which F1 it is, is not stated")
     runs_here: Literal["yes", "stand_in", "no"]
     here: str = Field(description="what runs in its place, or why nothing does")
+    run_with: str | None = Field(default=None, description="the command that runs it, without a dataset")
     note: str | None = None
 
 

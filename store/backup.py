@@ -85,6 +85,7 @@ def backup(settings: Settings, target: Path, *, mlflow: Path | None = None) -> M
     """
     engine = make_engine(settings.database_url, postgresql_options=_POSTGRESQL_OPTIONS)
     engine = engine.execution_options(postgresql_readonly=True)
+    _refuse_absent(engine)
     objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
     objects.sweep(older_than_s=_LEFT_S)
     try:
@@ -241,6 +242,13 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _refuse_absent(engine: Engine) -> None:
+    """SQLite would make what it does not find, and the object store its folder."""
+    file = engine.url.database
+    if engine.dialect.name == "sqlite" and not Path(file or "").is_file():
+        raise ArchiveError(f"there is no installation: {file} does not exist; name another home")
+
+
 def _revision(connection: Connection) -> str:
     if not inspect(connection).has_table("alembic_version"):
         raise ArchiveError("the database has no tables of this service, so there is nothing to back up")
@@ -257,6 +265,8 @@ def _named(connection: Connection, columns: Collection[InstrumentedAttribute[Any
 @contextmanager
 def _appearing(target: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name whole or not at all; one process at a time writes it."""
+    if not target.parent.is_dir():
+        raise ArchiveError(f"there is no folder {target.parent}; make it first, or name another file")
     for left in target.parent.glob(".pskd-*.zip.partial"):  # of backups that were killed
         with suppress(ArchiveError, FileNotFoundError), _locked(left):
             left.unlink()

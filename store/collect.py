@@ -21,6 +21,7 @@ TREES = (Dataset.tree_digest, Run.bundle_digest, ModelVersion.bundle_digest)
 # Trees that their owner deletes when it has a newer one, and can do without.
 PASSING_TREES = (Run.checkpoint_digest, TeacherAnswers.tree_digest)
 _LOCK = "pskd.collect"
+_LEFT_S = 24 * 3600.0  # by then nobody is still writing
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,17 @@ def collect(database: Database, objects: ObjectStore, *, grace_s: float, dry_run
             and each.age_s >= grace_s
             and (dry_run or objects.remove(digest, older_than_s=grace_s))
         ]
-        if not dry_run:
-            objects.drop_cached(named, older_than_s=grace_s)
     return Collected(len(removed), sum(each.size_bytes for each in removed), len(listed) - len(removed))
+
+
+def forget_copies(database: Database, objects: ObjectStore, *, grace_s: float) -> None:
+    """Removes from this machine's cache what no row names, and what killed processes left there half-written.
+
+    Only what rows name is ever copied, and a copy younger than `grace_s` may have lost its row to a newer one while
+    somebody reads it.
+    """
+    objects.drop_cached(_digests(database, (*FILES, *TREES, *PASSING_TREES)), older_than_s=grace_s)
+    objects.sweep(older_than_s=_LEFT_S)
 
 
 def _named(database: Database, objects: ObjectStore) -> set[str]:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
+
+if TYPE_CHECKING:  # seven MiB that an installation on SQLite does without
+    import psycopg
 
 SQLITE_BUSY_S = 30.0
 _SQLITE_AGAIN_S = 0.01

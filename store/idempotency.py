@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from store.base import db_now
 from store.errors import KeyInFlight, KeyReused
 from store.models import TENANT, IdempotencyKey
 
@@ -41,6 +42,11 @@ def remember(session: Session, key: str, *, fingerprint: str, answer: dict[str, 
         session.execute(insert(IdempotencyKey), [row])
     except IntegrityError:  # it was committed between this one's look and lock, which are one statement
         raise _in_flight(key) from None
+
+
+def purge(session: Session, *, older_than_s: float) -> None:
+    """Forgets answers given so long ago: a request that comes again with such a key creates anew."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < db_now(-older_than_s)))
 
 
 def _look(session: Session, tenant: str, key: str) -> tuple[bool, IdempotencyKey | None]:

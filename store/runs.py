@@ -199,6 +199,15 @@ def _write_metrics(session: Session, run_id: str, step: int, metrics: Mapping[st
     session.execute(written)
 
 
+def hold(session: Session, claim: Claim) -> None:
+    """Keeps others from claiming the run until the commit, for a write to something else.
+
+    Raises:
+        LostLease: the claim is stale.
+    """
+    claims.hold(session, Run, claim, _HELD)
+
+
 def warn(session: Session, claim: Claim, detail: str) -> None:
     """Adds a `warning` event. Raises LostLease."""
     run = claims.hold(session, Run, claim, _HELD)

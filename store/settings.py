@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     retention_curves_days: Days = None
     retention_events_days: Days = None
 
+    idempotency_days: float = Field(default=90.0, gt=0, le=36500, description="repeated creations are known as such")
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     require_keys: bool = Field(default=False, description="let in only who bears an API key; else listen on loopback")
@@ -69,6 +71,9 @@ class Settings(BaseSettings):
     )
     reader_timeout_s: float = Field(default=30.0, gt=0, description="to read one recording")
     tenant_streams: int = Field(default=32, ge=1, description="of live samples, open at one API process")
+    tenant_followers: int = Field(default=100, ge=1, description="event streams, open at one API process")
+    tenant_uploads: int = Field(default=16, ge=1, description="files that arrive at one API process at a time")
+    body_idle_s: float = Field(default=60.0, gt=0, description="a request whose body stops for so long is refused")
     stream_idle_s: float = Field(default=60.0, gt=0, description="a stream without a message for so long is closed")
     stream_samples_per_s: int = Field(default=5000, ge=1, description="of one stream; faster ones are read slower")
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
@@ -84,9 +89,13 @@ class Settings(BaseSettings):
         default=(), description="networks, divided by commas, that webhooks may reach though they are not public"
     )
 
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="networks, divided by commas, whose `X-Forwarded-For` and `-Proto` are believed"
+    )
+
     log_format: Literal["text", "json"] = Field(default="text", description="json: one object a line")
 
-    @field_validator("allowed_hosts", "webhook_networks", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "webhook_networks", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -83,13 +83,18 @@ def check(address: Address, target: Target, *, networks: Networks) -> None:
     address = _plain(address)
     if any(address in network for network in networks):
         return
+    if target.scheme != "https" or not _is_public(address):
+        raise unreachable(target)
+
+
+def unreachable(target: Target) -> BadTarget:
+    """That there is no address to connect to for this target; the same whether there is none at all or one inside."""
     if target.scheme != "https":
-        raise BadTarget("http goes only to networks that the operator allows (PSKD_WEBHOOK_NETWORKS); use https")
-    if not _is_public(address):
-        raise BadTarget(
-            "its host is at an address that is not public, in a network that the operator has not allowed "
-            "(PSKD_WEBHOOK_NETWORKS)"
-        )
+        return BadTarget("http goes only to networks that the operator allows (PSKD_WEBHOOK_NETWORKS); use https")
+    return BadTarget(
+        "its host has no address, or one that is not public and in no network that the operator allows "
+        "(PSKD_WEBHOOK_NETWORKS)"
+    )
 
 
 def _scheme(parts: SplitResult, networks: Networks) -> Literal["http", "https"]:

@@ -11,6 +11,8 @@ from celery.signals import worker_shutting_down
 
 from store import traces
 from store.engine import Database
+from store.loops import beside, forgetting
+from store.objects import ObjectStore
 from worker import logs
 from worker.app import make_app
 from worker.child import forkserver, warm_up
@@ -53,8 +55,10 @@ def main() -> None:
     try:
         warm_up(worker.processes)
         presence.start()
+        objects = ObjectStore(settings.object_store_url, cache_dir=settings.cache_dir)
         try:
-            serve(worker)
+            with beside(forgetting(worker.database, objects, settings)):
+                serve(worker)
         finally:
             presence.stop()
     finally:

@@ -126,7 +126,7 @@ class Execution:
             key=key,
             folder=self.folder,
             limit_bytes=self.settings.teachers_limit_bytes,
-            write=self._write,
+            write=self._write_held,
             warn=self._warn,
             alive=self._alive,
         )
@@ -233,6 +233,15 @@ class Execution:
     def _end_failed(self, session: Session, cause: FailureCause, detail: str) -> None:
         runs.fail(session, self.claimed.claim, cause=cause, detail=detail)
         notes.state(session, self.settings, self.claimed.run_id)
+
+    def _write_held(self, write: Callable[[Session], T]) -> T:
+        """The same, for what does not ask for the claim by itself."""
+
+        def held(session: Session) -> T:
+            runs.hold(session, self.claimed.claim)
+            return write(session)
+
+        return self._write(held)
 
     def _write(self, write: Callable[[Session], T]) -> T:
         """One transaction, repeated while the database is away; when the lease ends, so does this process."""

@@ -41,6 +41,9 @@ def import_claimed(
         _import(database, objects, claimed, folder / "dataset", limits.tenant_bytes)
     except LostLease:
         logger.warning("somebody else imports this dataset by now; stopping")
+    except DataError as refused:
+        logger.warning("the data are refused: %r", detail_of(refused))
+        _fail(database, claimed, refused)
     except Exception as error:  # the supervisor needs no trace, people do
         logger.exception("the import has stopped")
         _fail(database, claimed, limits.named(error))

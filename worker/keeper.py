@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, outbox, runs, sizes, tally, webhooks, workers
+from store import datasets, idempotency, outbox, runs, sizes, tally, webhooks, workers
 from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
+from store.loops import Loop, forgetting
 from store.objects import ObjectStore
 from worker import logs, notes
 from worker.app import make_app, nudge
@@ -36,10 +37,10 @@ SEARCH_S = 1.0
 TRACK_S = 1.0
 FOLD_S = 60.0
 PURGE_S = 3600.0
-KEEP_S = 24 * 3600.0
-KEEP_DELIVERIES_S = 7 * 24 * 3600.0  # so long a tenant can see what became of them
+DAY_S = 24 * 3600.0
+KEEP_S = DAY_S
+KEEP_DELIVERIES_S = 7 * DAY_S  # so long a tenant can see what became of them
 MOST_NUDGES = 32  # a queue
-_WORST_PAUSE_S = 5.0
 
 
 def main() -> None:
@@ -57,11 +58,12 @@ def main() -> None:
         Loop("nudger", partial(nudge_again, database, app, settings), period_s=settings.renudge_s),
         Loop("searcher", searching(database, objects), period_s=SEARCH_S),
         Loop("collector", partial(collect_unnamed, database, objects, settings), period_s=settings.collect_s),
+        forgetting(database, objects, settings),
         Loop("folder", partial(fold, database), period_s=FOLD_S),
         Loop("courier", courier.send_due, period_s=0.0),
         Loop("retainer", Retainer(database, settings).advance, period_s=PURGE_S),
         Loop("measurer", partial(measure_old, database, objects), period_s=PURGE_S),
-        Loop("purge", partial(purge, database, objects), period_s=PURGE_S),
+        Loop("purge", partial(purge, database, settings), period_s=PURGE_S),
     ]
     if settings.mlflow_url:
         loops.append(Loop("tracker", tracking(database, objects, settings.mlflow_url), period_s=TRACK_S))
@@ -72,34 +74,6 @@ def main() -> None:
         thread.join()
     courier.close()
     database.dispose()
-
-
-class Loop:
-    """Calls `action` every `period_s`, at once if it says that there is more; trouble is logged once and outlived."""
-
-    def __init__(self, name: str, action: Callable[[], bool], *, period_s: float) -> None:
-        self.name, self._action, self._period_s = name, action, period_s
-        self._trouble_pause_s = 0.0
-
-    def run(self, stopping: threading.Event) -> None:
-        """Go on until `stopping` is set."""
-        pause_s = 0.0
-        while not stopping.wait(pause_s):
-            pause_s = self.once()
-
-    def once(self) -> float:
-        """One round; the pause until the next."""
-        try:
-            more = self._action()
-        except Exception:
-            if not self._trouble_pause_s:
-                logger.exception("%s: in trouble; it tries again until that has passed", self.name)
-            self._trouble_pause_s = min(max(2 * self._trouble_pause_s, self._period_s, 0.25), _WORST_PAUSE_S)
-            return self._trouble_pause_s
-        if self._trouble_pause_s:
-            logger.info("%s: works again", self.name)
-            self._trouble_pause_s = 0.0
-        return 0.0 if more else self._period_s
 
 
 def relay(database: Database, app: Celery, settings: WorkerSettings) -> bool:
@@ -147,13 +121,13 @@ def fold(database: Database) -> bool:
         return tally.fold(session)
 
 
-def purge(database: Database, objects: ObjectStore) -> bool:
-    """Delete messages sent or given up long ago, and what killed processes left half-written."""
+def purge(database: Database, settings: WorkerSettings) -> bool:
+    """Delete messages and remembered answers of long ago."""
     with database.write() as session:
         outbox.purge(session, older_than_s=KEEP_S)
         workers.purge(session, older_than_s=KEEP_S)
         webhooks.purge(session, older_than_s=KEEP_DELIVERIES_S)
-    objects.sweep(older_than_s=KEEP_S)
+        idempotency.purge(session, older_than_s=settings.idempotency_days * DAY_S)
     return False
 
 

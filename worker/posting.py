@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -65,6 +66,8 @@ class Poster:
     async def _send(self, parcel: Parcel) -> int:
         target = targets.parse(parcel.url, networks=self._networks)
         addresses = await self._resolve(target)
+        if not addresses:
+            raise targets.unreachable(target)
         for address in addresses:
             targets.check(address, target, networks=self._networks)
         content = parcel.body.encode()
@@ -74,13 +77,11 @@ class Poster:
             "User-Agent": "pskd-webhooks",
             **signed(parcel.id, content, parcel.secret, at_s=int(time.time())),
         }
-        trouble: Exception = OSError("its host has no address")
-        for address in addresses[:_MOST_ADDRESSES]:
-            try:
+        *others, last = addresses[:_MOST_ADDRESSES]
+        for address in others:
+            with suppress(httpx.ConnectError):
                 return await self._request(target, address, headers, content)
-            except httpx.ConnectError as unreachable:
-                trouble = unreachable
-        raise trouble
+        return await self._request(target, last, headers, content)
 
     async def _resolve(self, target: Target) -> Sequence[Address]:
         if target.literal is not None:
@@ -114,5 +115,9 @@ def signed(message_id: str, content: bytes, secret: str, *, at_s: int) -> dict[s
 
 
 def _lookup(host: str, port: int) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """All of a host's addresses; none if nobody knows it, now or ever."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return []
     return list(dict.fromkeys(ip_address(str(entry[4][0])) for entry in found))

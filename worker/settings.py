@@ -1,9 +1,9 @@
 """What a worker process needs to know beyond what it shares with the API."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from store.queues import CPU, GPU, IO
@@ -37,6 +37,15 @@ class WorkerSettings(Settings):
         if not value or set(value) - {CPU, GPU, IO}:
             raise ValueError(f"queues are {CPU}, {GPU} and {IO}; got {', '.join(value) or 'none'}")
         return value
+
+    @model_validator(mode="after")
+    def _grace_outlasts_an_import(self) -> Self:
+        if self.collect_grace_s < self.import_timeout_s:
+            raise ValueError(
+                f"PSKD_COLLECT_GRACE_S ({self.collect_grace_s:g}) must not be below PSKD_IMPORT_TIMEOUT_S "
+                f"({self.import_timeout_s:g}): files of an import that is under way would be collected as nobody's"
+            )
+        return self
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:

@@ -71,16 +71,16 @@ class Supervisor:
             return Ending.STALLED
         if now > self._deadline:
             return self._ending
-        try:
-            self._ask_database(now)
-        except LostLease:
-            return Ending.LOST
-        except OverTime:
-            return Ending.OVER_TIME
-        if self._link.lease_left_s <= 0:
-            return Ending.LOST
-        self._aim(now)
-        return None
+        if self._ending is not Ending.LOST:
+            try:
+                self._ask_database(now)
+                self._aim(now)
+            except LostLease:
+                # It may have written its own end just now: then it still sends its spans, and is gone in a moment.
+                self._stop(Stop.NOW, Ending.LOST, now)
+            except OverTime:
+                return Ending.OVER_TIME
+        return Ending.LOST if self._link.lease_left_s <= 0 else None
 
     def _ask_database(self, now: float) -> None:
         patience = self._lease.patience
@@ -99,13 +99,16 @@ class Supervisor:
 
     def _aim(self, now: float) -> None:
         if self._wanted is Wanted.CANCEL:
-            stop, ending = Stop.NOW, Ending.AS_WANTED
+            self._stop(Stop.NOW, Ending.AS_WANTED, now)
         elif self._stopping.is_set():
-            stop, ending = Stop.AT_EPOCH, Ending.SHUTDOWN
+            self._stop(Stop.AT_EPOCH, Ending.SHUTDOWN, now)
         elif self._wanted is Wanted.PAUSE:
-            stop, ending = Stop.AT_EPOCH, Ending.AS_WANTED
+            self._stop(Stop.AT_EPOCH, Ending.AS_WANTED, now)
         else:
-            stop, ending = Stop.NO, Ending.BY_ITSELF
+            self._stop(Stop.NO, Ending.BY_ITSELF, now)
+
+    def _stop(self, stop: Stop, ending: Ending, now: float) -> None:
+        """Tell the child, once; if it is to stop, it has until its deadline."""
         self._ending = ending
         if stop is not self._asked:
             self._asked = stop

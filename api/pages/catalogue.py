@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response as Answer
 
 from api.deps import CallerDep, Cursor, Reading, ServicesDep
+from api.pages.changes import PAGE_ITEMS, digest
 from api.pages.rendering import PageRoute, page
 from api.routers.aliases import list_history
 from api.routers.datasets import list_datasets, list_recordings, read_dataset
@@ -18,9 +19,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 @router.get("/datasets")
 def show_datasets(request: Request, session: Reading, caller: CallerDep, cursor: Cursor = None) -> Answer:
     """Datasets, newest first, and how to add one."""
-    found = list_datasets(session, caller, limit=50, cursor=cursor)
-    waits = any(each.state is DatasetState.VALIDATING for each in found.items)
-    return page(request, "datasets.html", datasets=found, waits=waits)
+    found = list_datasets(session, caller, limit=PAGE_ITEMS, cursor=cursor)
+    return page(request, "datasets.html", datasets=found, seen=None if cursor else digest(found))
 
 
 @router.get("/datasets/{dataset_id}")
@@ -57,4 +57,5 @@ def show_model(name: str, request: Request, session: Reading, caller: CallerDep,
 @router.get("/system")
 def show_system(request: Request, session: Reading, services: ServicesDep, caller: CallerDep) -> Answer:
     """Workers and queues."""
-    return page(request, "system.html", system=read_system(session, services, caller))
+    found = read_system(session, services, caller)
+    return page(request, "system.html", system=found, seen=digest(found))

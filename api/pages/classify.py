@@ -16,7 +16,7 @@ from api.routers.classify import (
     StatedUnit,
     Upload,
     choice_of,
-    classified,
+    labelled,
     receive,
 )
 from api.routers.models import list_models
@@ -73,8 +73,9 @@ def label_recording(
     columns: StatedColumns = None,
 ) -> Labelled:
     """What the contract's `classify` answers, and the samples as they were understood."""
-    asked = Asked(choice, rate_hz=rate_hz, unit=unit, columns=columns, top_k=_ALL)
-    answer, recording = classified(name, upload, asked, services, caller, request.app.state.figures)
+    asked = Asked(rate_hz=rate_hz, unit=unit, columns=columns, top_k=_ALL)
+    served = services.serving.look(caller.tenant, name, version=choice.version, alias=choice.alias)
+    answer, recording = labelled(served, upload, asked, services, request.app.state.figures)
     return Labelled(answer=answer, trace=_trace(recording))
 
 

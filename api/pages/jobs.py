@@ -1,17 +1,19 @@
 """Pages of jobs: the list, a new one, and one with its curves and results."""
 
-from typing import Annotated, assert_never
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.deps import CallerDep, Cursor, Reading, ServicesDep
+from api.pages.changes import PAGE_ITEMS, digest
 from api.pages.rendering import PageRoute, page
 from api.pages.results import PARTS, Judged, pooled
 from api.routers.datasets import list_datasets
 from api.routers.jobs import list_jobs, read_job, read_report
-from api.schemas.jobs import JobDetail, RunOut
-from pskd_core.config import JobSpec, LeaveOneSubjectOut, NamedProtocol, SubjectLists, load_preset, preset_names
+from api.routers.sweeps import read_sweep
+from api.schemas.jobs import RunOut
+from pskd_core.config import JobSpec, load_preset, preset_names
 from store import jobs
 from store.lifecycle import ENDED_JOB, JobState, RunState, possible
 
@@ -35,11 +37,11 @@ def show_jobs(
     state: str = "",
     cursor: Cursor = None,
 ) -> Response:
-    """Jobs, newest first; the page asks again while one has not ended."""
+    """Jobs, newest first."""
     wanted = JobState(state) if state in set(JobState) else None
-    found = list_jobs(session, services, caller, state=wanted, limit=50, cursor=cursor)
-    active = any(job.state not in ENDED_JOB for job in found.items)
-    return page(request, "jobs.html", jobs=found, state=wanted, states=list(JobState), active=active, first=not cursor)
+    found = list_jobs(session, services, caller, state=wanted, limit=PAGE_ITEMS, cursor=cursor)
+    seen = None if cursor else digest(found)
+    return page(request, "jobs.html", jobs=found, state=wanted, states=list(JobState), seen=seen)
 
 
 @router.get("/jobs/new")
@@ -50,9 +52,12 @@ def show_new_job(
     caller: CallerDep,
     dataset: str = "",
     of: Annotated[str | None, Query(max_length=200)] = None,
+    best_of: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """A form made from the spec's own schema; with `of` it begins with the spec of that job."""
+    """A form made from the spec's own schema; it begins with the spec of job `of`, or the best of sweep `best_of`."""
     cloned = None if of is None else read_job(of, session, services, caller).spec
+    if best_of is not None and (best := read_sweep(best_of, session, caller).best) is not None:
+        cloned = best.spec
     usable = [each for each in list_datasets(session, caller, limit=200).items if each.state != "failed"]
     described = {
         "schema": JobSpec.model_json_schema(),
@@ -62,7 +67,9 @@ def show_new_job(
         "datasets": [each.name for each in usable],
         "dataset": dataset,
     }
-    return page(request, "new_job.html", described=described, cloned=of, presets=preset_names(), datasets=usable)
+    return page(
+        request, "new_job.html", described=described, of=of, best_of=best_of, presets=preset_names(), datasets=usable
+    )
 
 
 @router.get("/jobs/{job_id}")
@@ -98,18 +105,4 @@ def show_job(
         network=of,
         networks=list(job.spec.networks),
         results=found,
-        protocol=_protocol(job),
     )
-
-
-def _protocol(job: JobDetail) -> str:
-    """How the job splits the recordings, in words."""
-    match job.spec.protocol:
-        case NamedProtocol() as named:
-            return named.name.replace("_", " ")
-        case LeaveOneSubjectOut():
-            return "leave one subject out"
-        case SubjectLists() as lists:
-            return f"train on subjects {', '.join(lists.train)}; test on {', '.join(lists.test) or 'none'}"
-        case _ as never:
-            assert_never(never)

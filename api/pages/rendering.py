@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, assert_never
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,6 +14,8 @@ from api.browser import token_of
 from api.errors import HANDLED, UNAUTHENTICATED, request_id, told_of
 from api.pages.assets import address
 from api.routing import Route
+from pskd_core.config import LeaveOneSubjectOut, NamedProtocol, Protocol, SubjectLists
+from store.keys import Scope
 
 NONE = "–"
 # No inline script or style, nothing from elsewhere, and no form leads elsewhere.
@@ -42,8 +44,9 @@ class PageRoute(Route):
 
 def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> Response:
     """A page from a template."""
-    token = token_of(request)
-    found = _environment().get_template(template).render(path=request.url.path, token=token, **shown)
+    token, caller = token_of(request), getattr(request.state, "caller", None)
+    admin = caller is not None and Scope.ADMIN in caller.scopes
+    found = _environment().get_template(template).render(path=request.url.path, token=token, admin=admin, **shown)
     # A form's request names where it comes from, which it does not under the policy of the other answers.
     return Response(found, status, {"Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin"}, "text/html")
 
@@ -75,7 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "amount": amount, "bytes": in_bytes, "count": count, "lasting": lasting, "per_cent": per_cent, "points": points,
-        "pretty": pretty, "signed": signed, "spread": spread,
+        "plain": plain, "pretty": pretty, "signed": signed, "split": split, "spread": spread,
         "when": when,
     }  # fmt: skip
     environment.globals["asset"] = address
@@ -129,6 +132,24 @@ def in_bytes(number: int | None) -> str:
 def pretty(data: Any) -> str:
     """Plain data, to read."""
     return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def plain(value: Any) -> str:
+    """A field's value as it stands in a spec; text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def split(protocol: Protocol) -> str:
+    """How the recordings are parted, in words."""
+    match protocol:
+        case NamedProtocol() as named:
+            return named.name.replace("_", " ")
+        case LeaveOneSubjectOut():
+            return "leave one subject out"
+        case SubjectLists() as lists:
+            return f"train on subjects {', '.join(lists.train)}; test on {', '.join(lists.test) or 'none'}"
+        case _ as never:
+            assert_never(never)
 
 
 def lasting(seconds: float | None) -> str:

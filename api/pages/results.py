@@ -11,7 +11,7 @@ from pskd_core.evaluation.metrics import ClassScores, accuracy, class_scores, ma
 from pskd_core.shapes import IntArray
 
 PARTS = ("test", "validation")
-_SHADES = 10
+SHADES = 10
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _part(report: Mapping[str, Any], *, part: str, network: str) -> Mapping[str,
 
 def _class_row(name: str, scores: ClassScores, row: IntArray) -> ClassRow:
     whole = max(int(row.sum()), 1)
-    return ClassRow(name, scores, tuple((int(cell), -(-int(cell) * _SHADES // whole)) for cell in row))
+    return ClassRow(name, scores, tuple((int(cell), -(-int(cell) * SHADES // whole)) for cell in row))
 
 
 def _subjects(found: Sequence[Mapping[str, Any]]) -> tuple[SubjectRow, ...]:

@@ -68,6 +68,7 @@ def promote_version(
         )
         answer = AliasOut.model_validate(moved)
         response.headers["ETag"] = etag(moved.revision)
+    services.serving.forget(caller.tenant, name)
     return answer
 
 
@@ -86,6 +87,7 @@ def delete_alias(
     name: str,
     alias: Alias,
     session: Writing,
+    services: ServicesDep,
     caller: CallerDep,
     if_match: IfMatch = None,
 ) -> None:
@@ -101,6 +103,7 @@ def delete_alias(
         bearer=caller.bearer,
         tenant=caller.tenant,
     )
+    services.serving.forget(caller.tenant, name)
 
 
 @router.get("/v1/models/{name}/history", responses=documented(404))

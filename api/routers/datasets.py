@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Annotated, Any
 
@@ -76,10 +77,12 @@ async def _read_import(request: Request, services: ServicesDep, caller: CallerDe
             await run_in_threadpool(_refuse_taken, validated(UploadName, {"name": asked}).name, services, caller, once)
 
     room = await run_in_threadpool(_room, services, caller, once)
-    async with form_file(request, folder=services.uploads, check=check, count=room) as (file, form):
-        name = validated(UploadName, {"name": form.get("name") or PurePath(file.filename or "").stem}).name
-        await check({"name": name})
-        digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
+    form_of = partial(form_file, request, folder=services.uploads, fields=["name"], check=check, count=room)
+    with services.arriving.one(caller.tenant):
+        async with form_of() as (file, form):
+            name = validated(UploadName, {"name": form.get("name") or PurePath(file.filename or "").stem}).name
+            await check({"name": name})
+            digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
     return Import(name, {"kind": "upload", "filename": file.filename}, digest, file.size)
 
 
@@ -128,7 +131,7 @@ def _from_source(body: Any, services: Services) -> Import:
     "/v1/datasets",
     status_code=202,
     response_model=DatasetDetail,
-    responses=ACCEPTED | documented(400, 409, 413, 415, 507),
+    responses=ACCEPTED | documented(400, 409, 413, 415, 429, 507),
     openapi_extra=_IMPORT_BODY,
 )
 def import_dataset(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.deps import ServicesDep
+from api.deps import Services, ServicesDep
 from api.errors import UNAVAILABLE, Refusal, documented, problem
 from api.routing import Route
 from api.schemas.health import Check, Readiness
@@ -22,12 +22,17 @@ async def alive() -> None:
 @router.get("/readyz", response_model=Readiness, responses=documented(503))
 def ready(request: Request, services: ServicesDep) -> Readiness | Response:
     """Lists what the process needs to answer; 503 unless all of it is there."""
-    checks = (_check("database", services.database.ping), _check("objects", services.objects.ping))
-    if all(check.ok for check in checks):
-        return Readiness(checks=checks)
-    down = ", ".join(check.name for check in checks if not check.ok)
+    found = checks(services)
+    if all(check.ok for check in found):
+        return Readiness(checks=found)
+    down = ", ".join(check.name for check in found if not check.ok)
     refusal = Refusal(UNAVAILABLE, f"not ready: {down}")
-    return problem(request.scope, refusal, checks=[check.model_dump() for check in checks])
+    return problem(request.scope, refusal, checks=[check.model_dump() for check in found])
+
+
+def checks(services: Services) -> tuple[Check, ...]:
+    """What the process needs to answer, each asked now."""
+    return _check("database", services.database.ping), _check("objects", services.objects.ping)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **documented()})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from api.auth import Caller
@@ -31,11 +31,13 @@ from api.schemas.jobs import (
     RunOut,
     RunReport,
 )
+from api.shares import EventStream
 from api.sse import Batch, stream
 from api.storage import check_not_full
 from pskd_core.config import JobSpec, parse_spec
+from pskd_core.errors import SpecError
 from store import deletion, events, jobs, keys, outlook, paging, runs
-from store.errors import NotFound
+from store.errors import DatasetNotUsable, NotFound
 from store.lifecycle import ENDED_JOB, JobState
 from store.models import Dataset, Job
 
@@ -63,12 +65,18 @@ def submit_job(
     if dry_run:
         found = estimate(prepare(spec, services, tenant=caller.tenant), services)
         return Response(found.model_dump_json(), media_type="application/json")
-    have_files(spec, services, tenant=caller.tenant)
+    payload = spec.model_dump_json()
+    try:
+        have_files(spec, services, tenant=caller.tenant)
+    except (SpecError, DatasetNotUsable):
+        if (replayed := once.replay(services.database, payload)) is not None:
+            return replayed
+        raise
     workers = services.recent.get("workers", partial(_look_at_workers, services))
     warning = workers.unserved(spec.resources.device)
     # All in one thread: to hand a session from one to the next costs as much as a statement.
     with services.database.write() as session:
-        return once.accept(session, spec.model_dump_json(), partial(_submit, session, spec, services, caller, warning))
+        return once.accept(session, payload, partial(_submit, session, spec, services, caller, warning))
 
 
 def _submit(session: Session, spec: JobSpec, services: Services, caller: Caller, warning: str | None) -> Created:
@@ -214,7 +222,7 @@ def read_predictions(run_id: str, services: ServicesDep, caller: CallerDep) -> R
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
         204: {"description": "The job has ended and there is nothing after `Last-Event-ID`: do not reconnect"},
-        **documented(404),
+        **documented(404, 429),
     },
 )
 async def job_events(
@@ -234,8 +242,9 @@ async def job_events(
     first = await run_in_threadpool(read, last_event_id)  # an unknown job is a 404, not a stream
     if first.ended and not first.events:
         return Response(status_code=204)
-    happenings = stream(read, after=last_event_id, stopping=services.stopping)
-    return StreamingResponse(happenings, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    shares = services.followers
+    happenings = stream(read, after=last_event_id, stopping=services.stopping, threads=shares.threads)
+    return EventStream(happenings, shares=shares, tenant=caller.tenant)
 
 
 def _look(services: Services, job_id: str, caller: Caller, after: int) -> Batch:

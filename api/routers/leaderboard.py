@@ -25,8 +25,8 @@ Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 RowId = Annotated[str, Query(min_length=1, max_length=64, description="a row's id, or the beginning of it")]
 _PARTS = ("mean", "sd", "low", "high")
 _PLAIN = (
-    "id", "source", "dataset_name", "dataset_digest", "protocol", "method", "n_seeds", "n_incomplete_seeds", "n_test",
-    "parameters", "macs", "bundle_bytes",
+    "id", "source", "dataset_name", "dataset_digest", "protocol", "method", "student", "n_seeds", "n_incomplete_seeds",
+    "n_test", "parameters", "macs", "bundle_bytes",
 )  # fmt: skip
 # Columns, and the part of a row in which each stands by the name that follows.
 _NESTED = {
@@ -35,7 +35,7 @@ _NESTED = {
     **{f"accuracy_subjects_{part}": ("accuracy_over_subjects", part) for part in ("low", "high")},
     **{f"difference_{part}": ("difference", part) for part in (*_PARTS, "n_seeds")},
 }
-_PUBLISHED = ("f1", "table", "kind", "citation", "test_input", "runs_here", "here", "note")
+_PUBLISHED = ("f1", "table", "kind", "citation", "test_input", "runs_here", "here", "run_with", "note")
 COLUMNS = (*_PLAIN, *_NESTED, *_PUBLISHED)
 
 

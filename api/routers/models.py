@@ -1,16 +1,14 @@
 """Registered models: list, look at, download."""
 
-import io
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from api.deps import CallerDep, Cursor, Force, Limit, Reading, Services, ServicesDep, Writing
+from api.downloads import file_answer, zip_answer
 from api.errors import documented
 from api.preconditions import etag
 from api.routing import Route
@@ -23,8 +21,6 @@ router = APIRouter(tags=["models"], route_class=Route)
 
 Version = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 _FILES = {"onnx": MODEL_FILE, "safetensors": "weights.safetensors"}
-_CHUNK_BYTES = 2**18
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: equal bundles give equal zips
 
 
 @router.get("/v1/models", responses=documented())
@@ -55,9 +51,12 @@ def read_model(
 
 
 @router.delete("/v1/models/{name}", responses=documented(404, 409))
-def delete_model(name: str, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+def delete_model(
+    name: str, session: Writing, services: ServicesDep, caller: CallerDep, force: Force = False
+) -> Deletion:
     """Deletes a model; one that an alias names is kept, or with `force` goes with its aliases; its jobs stay."""
     removed = deletion.delete_model(session, name, bearer=caller.bearer, force=force, tenant=caller.tenant)
+    services.serving.forget(caller.tenant, name)
     return Deletion(removed=+removed)
 
 
@@ -84,9 +83,12 @@ def read_version(
 
 
 @router.delete("/v1/models/{name}/versions/{version}", responses=documented(404, 409))
-def delete_version(name: str, version: Version, session: Writing, caller: CallerDep, force: Force = False) -> Deletion:
+def delete_version(
+    name: str, version: Version, session: Writing, services: ServicesDep, caller: CallerDep, force: Force = False
+) -> Deletion:
     """Deletes a version, whose number is not given again; one that an alias names goes with `force` alone."""
     removed = deletion.delete_version(session, name, version, bearer=caller.bearer, force=force, tenant=caller.tenant)
+    services.serving.forget(caller.tenant, name)
     return Deletion(removed=+removed)
 
 
@@ -105,10 +107,8 @@ def download_version(
     """The exported network, its weights, or both with what a program must know to use them, as a zip."""
     folder = _fetch(services, name, version, caller.tenant)
     if format == "bundle":
-        return Response(_zipped(folder), headers=_as_file(f"{name}-{version}.zip"), media_type="application/zip")
-    file = folder / _FILES[format]
-    headers = _as_file(f"{name}-{version}.{format}") | {"Content-Length": str(file.stat().st_size)}
-    return StreamingResponse(_chunks(file), headers=headers, media_type="application/octet-stream")
+        return zip_answer(folder, filename=f"{name}-{version}.zip", scratch=services.uploads)
+    return file_answer(folder / _FILES[format], filename=f"{name}-{version}.{format}")
 
 
 def _fetch(services: Services, name: str, version: int, tenant: str) -> Path:
@@ -116,21 +116,3 @@ def _fetch(services: Services, name: str, version: int, tenant: str) -> Path:
     with services.database.read() as session:
         found = registry.resolve(session, name, version=version, tenant=tenant)
     return services.objects.get_tree(found.bundle_digest)
-
-
-def _as_file(filename: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{filename}"'}
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as source:
-        while chunk := source.read(_CHUNK_BYTES):
-            yield chunk
-
-
-def _zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for file in sorted(folder.iterdir()):
-            archive.writestr(zipfile.ZipInfo(file.name, _EPOCH), file.read_bytes())
-    return buffer.getvalue()

@@ -6,23 +6,21 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.auth import check_still_known
-from api.deps import CallerDep, Services, ServicesDep
+from api.deps import CallerDep, ServicesDep
+from api.errors import INVALID, Fault, Refusal
 from api.routers.classify import Choice, Cutting, choice_of, cutting_of
 from api.routing import StreamRoute
-from api.schemas.classify import ServedModel
 from api.schemas.stream import Began
 from api.streams import FAILED, Pace, close, label
 from pskd_core.data.series import Unit
-from pskd_core.inference import Bundle
 from pskd_core.live import LiveClassifier
-from store import registry
 
 logger = logging.getLogger(__name__)
 
+_MOST_SMOOTHED = 240
 _GOODBYE_S = 2.0  # for one that reads nothing more
 
 
@@ -39,20 +37,22 @@ async def stream(
 ) -> None:
     """Labels one accelerometer's samples while they come; a model's version stays that of the beginning."""
     figures, settings = socket.app.state.figures, services.settings
-    bundle, model = await run_in_threadpool(_chosen, services, name, choice, caller.tenant)
+    served = await services.serving.find(caller.tenant, name, version=choice.version, alias=choice.alias)
     classifier = LiveClassifier(
-        bundle, rate_hz=rate_hz, unit=unit, top_k=top_k, overlap=cutting.overlap, smooth_s=cutting.smooth_s
+        served.bundle, rate_hz=rate_hz, unit=unit, top_k=top_k, overlap=cutting.overlap, smooth_s=cutting.smooth_s
     )
+    _check_smoothing(cutting, classifier)
     with services.streams.one(caller.tenant), figures.streams.track_inprogress():
         await socket.accept()
         try:
             window_s, hop_s = classifier.length / rate_hz, classifier.hop / rate_hz
-            began = Began(model=model, rate_hz=rate_hz, window_s=window_s, hop_s=hop_s)
+            began = Began(model=served.model, rate_hz=rate_hz, window_s=window_s, hop_s=hop_s)
             await socket.send_text(began.model_dump_json())
             ending = await label(
                 socket,
                 classifier,
                 Pace(settings.stream_idle_s, settings.stream_samples_per_s),
+                threads=services.streams.threads,
                 check=partial(check_still_known, socket),
                 labelled=figures.stream_windows.inc,
             )
@@ -68,11 +68,15 @@ router = APIRouter(tags=["classify"])
 router.routes.append(StreamRoute("/v1/models/{name}/stream", stream))
 
 
-def _chosen(services: Services, name: str, choice: Choice, tenant: str) -> tuple[Bundle, ServedModel]:
-    with services.database.read() as session:
-        found = registry.resolve(session, name, version=choice.version, alias=choice.alias, tenant=tenant)
-    bundle = services.load_bundle(found.bundle_digest)
-    return bundle, ServedModel(name=name, version=found.version, **dict(bundle.summary))
+def _check_smoothing(cutting: Cutting, classifier: LiveClassifier) -> None:
+    """Refuse to average over more windows than a stream may keep, each time that one is complete."""
+    hop_s = classifier.hop / classifier.rate_hz
+    if cutting.smooth_s > _MOST_SMOOTHED * hop_s:
+        detail = (
+            f"a stream averages over {_MOST_SMOOTHED} windows at most, here {_MOST_SMOOTHED * hop_s:.0f} s; "
+            "let windows overlap less, or smooth what was told"
+        )
+        raise Refusal(INVALID, f"smooth_s: {detail}", errors=[Fault(detail=detail, parameter="smooth_s")])
 
 
 async def _closed(socket: WebSocket, code: int, reason: str) -> None:

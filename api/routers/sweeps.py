@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
+from api.auth import Caller
 from api.body import require_json
-from api.deps import CallerDep, Cursor, Force, Limit, Reading, ServicesDep, Writing
+from api.deps import CallerDep, Cursor, Force, Limit, Reading, Services, ServicesDep, Writing
 from api.errors import INVALID, Fault, Refusal, documented
 from api.idempotency import ACCEPTED, Created, OnceDep
 from api.planning import planned, prepare
@@ -19,10 +21,11 @@ from api.schemas.sweeps import SweepDetail, SweepEstimate, SweepRequest, SweepSu
 from api.storage import check_not_full
 from pskd_core.config import JobSpec
 from pskd_core.data.plans import FoldsOf, trial_planners
-from pskd_core.errors import SpecError
+from pskd_core.errors import ProtocolError, SpecError
 from pskd_core.sweep import MOST_TRIALS, Sweep, check_runs, first_points, in_sweep, parse_sweep, trial_spec
 from store import deletion, jobs, sweeps
 from store.base import present
+from store.errors import DatasetNotUsable
 from store.models import Dataset
 from store.models import Sweep as SweepRow
 
@@ -41,12 +44,9 @@ class SweepSubmission:
     runs: int | None  # of all trials; null while the dataset is being imported
 
 
-def _submission(
-    body: Annotated[dict[str, Any], ShownAs(SweepRequest)], services: ServicesDep, caller: CallerDep
-) -> SweepSubmission:
-    sweep = parse_sweep(body)
+def _submission(sweep: Sweep, services: Services, *, tenant: str) -> SweepSubmission:
     try:
-        dataset = prepare(sweep.base, services, tenant=caller.tenant).dataset
+        dataset = prepare(sweep.base, services, tenant=tenant).dataset
     except SpecError as unfit:
         raise in_sweep(unfit, {}) from unfit
     folds_on = trial_planners(sweep, services.open_dataset)
@@ -81,28 +81,36 @@ def _runs(sweep: Sweep, folds_of: FoldsOf) -> int:
     dependencies=[Depends(require_json)],
 )
 def submit_sweep(
-    submission: Annotated[SweepSubmission, Depends(_submission)],
+    body: Annotated[dict[str, Any], ShownAs(SweepRequest)],
     services: ServicesDep,
-    session: Writing,
     caller: CallerDep,
     once: OnceDep,
     dry_run: Annotated[bool, Query(description="validate and count, but submit nothing")] = False,
 ) -> Response:
     """Submits a sweep: a grid, random draws or TPE over any field of a job, chosen on its validation part."""
+    sweep = parse_sweep(body)
+    payload = sweep.model_dump_json()
+    try:
+        submission = _submission(sweep, services, tenant=caller.tenant)
+    except (SpecError, ProtocolError, DatasetNotUsable):
+        if not dry_run and (replayed := once.replay(services.database, payload)) is not None:
+            return replayed
+        raise
     if dry_run:
         return Response(_estimate(submission).model_dump_json(), media_type="application/json")
+    with services.database.write() as session:
+        return once.accept(session, payload, partial(_create, session, submission, services, caller))
 
+
+def _create(session: Session, submission: SweepSubmission, services: Services, caller: Caller) -> Created:
     def plan_of(spec: JobSpec) -> jobs.Plan:
         return lambda dataset: planned(submission.folds_on(present(dataset.tree_digest))(spec))
 
-    def create() -> Created:
-        adding, limit = len(first_points(submission.sweep)), services.settings.tenant_waiting_jobs
-        jobs.check_room(session, adding=adding, limit=limit, tenant=caller.tenant)
-        check_not_full(session, services, tenant=caller.tenant)
-        sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
-        return f"/v1/sweeps/{sweep.id}", _detail(session, sweep)
-
-    return once.accept(session, submission.sweep.model_dump_json(), create)
+    adding, limit = len(first_points(submission.sweep)), services.settings.tenant_waiting_jobs
+    jobs.check_room(session, adding=adding, limit=limit, tenant=caller.tenant)
+    check_not_full(session, services, tenant=caller.tenant)
+    sweep = sweeps.create(session, submission.sweep, plan_of=plan_of, tenant=caller.tenant)
+    return f"/v1/sweeps/{sweep.id}", _detail(session, sweep)
 
 
 def _estimate(submission: SweepSubmission) -> SweepEstimate:

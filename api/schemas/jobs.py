@@ -10,6 +10,7 @@ from pydantic import Field
 from api.schemas.common import Json, Out, Paged
 from pskd_core.config import JobSpec
 from pskd_core.training.schedule import epoch_plan
+from store.base import present
 from store.lifecycle import CLAIMABLE, JobState, RunState
 from store.models import Event, Job, Run
 from store.outlook import Outlook, seconds_left
@@ -160,6 +161,21 @@ class RunOut(Out):
     started_at: datetime | None
     finished_at: datetime | None
     result: Json | None = Field(description="scores of student and teachers, cost; null until it has succeeded")
+
+
+class CheckpointOut(Out):
+    """From what a run would go on."""
+
+    epoch: int = Field(description="epochs that are done in it")
+    size_bytes: int | None = Field(description="null: stored by an older version, and not measured yet")
+    digest: str = Field(description="of its files")
+
+    @classmethod
+    def of(cls, run: Run) -> "CheckpointOut":
+        """The one that a run has."""
+        return cls(
+            epoch=present(run.checkpoint_epoch), size_bytes=run.checkpoint_bytes, digest=present(run.checkpoint_digest)
+        )
 
 
 class RunReport(RunOut):

@@ -1,6 +1,6 @@
 """Rows of the leaderboard, ours and published ones, as answered."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -55,6 +55,7 @@ class LeaderboardRow(Out):
     dataset_digest: str
     protocol: str
     method: str
+    student: str = Field(description="the network that is judged, and the streams that it sees")
     n_seeds: int = Field(description="seeds with all their folds; 0 means not ranked")
     n_incomplete_seeds: int
     n_test: int | None
@@ -78,6 +79,7 @@ class LeaderboardRow(Out):
         return cls(
             **{name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)},
             source="measured",
+            student=_student(row.spec),
             accuracy=_statistic(row, "accuracy"),
             accuracy_over_subjects=_over_subjects(row),
             macro_f1=_statistic(row, "macro_f1"),
@@ -91,6 +93,11 @@ class Leaderboard(Paged[LeaderboardRow]):
     published: tuple[PublishedRow, ...] | None = Field(
         description="never ranked among ours: other code, other conditions; null unless asked for"
     )
+
+
+def _student(spec: dict[str, Any]) -> str:
+    student = spec["student"]
+    return f"{student['backbone']['kind']} on {' and '.join(student['inputs'])}".replace("_", " ")
 
 
 def _statistic(row: Configuration, name: str) -> Statistic | None:

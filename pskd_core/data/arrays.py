@@ -3,8 +3,9 @@
 import math
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from pskd_core.data.headers import Chosen, in_seconds, stated_columns
 from pskd_core.data.mat import read_mat
 from pskd_core.data.problems import finite_float32, listed, shortened
-from pskd_core.data.series import Format, Series
+from pskd_core.data.series import Array, Format, Series
 from pskd_core.data.zips import UNREADABLE, opened_zip, read_member
 from pskd_core.errors import DataError
 
@@ -152,29 +153,87 @@ def _series(
     stated: Sequence[str],
     file: str | None,
 ) -> Series:
-    name = _chosen(shapes, file, any_width=bool(stated))
-    samples, width = shapes[name]
-    chosen = stated_columns((), width, stated, file) if stated else Chosen((0, 1, 2))
-    if samples * 3 > _MOST_VALUES:
+    name, chosen, series = _outlined(shapes, kind, stated, file)
+    if (samples := shapes[name][0]) * 3 > _MOST_VALUES:
         detail = f"{samples} samples are more than the {_MOST_VALUES // 3} that are read at once; cut the recording up"
         raise DataError(detail, file=file)
-    array = load(name)
+    rows = _rows(load(name), chosen, file)
+    return replace(series, values=rows[:, :3], time_s=None if chosen.time is None else in_seconds(rows[:, 3], ""))
+
+
+def outlined_npy(
+    path: Path,
+    *,
+    file: str | None,
+    with_time: bool,
+    stated: Sequence[str],
+    piece_bytes: int,
+    told: Callable[[float], None],
+) -> tuple[Series, Callable[[], Iterator[Array]]] | None:
+    """What an `.npy` says, without its samples, and those in pieces of so many bytes, again and again.
+
+    `told` is called with the share of them that was read. The pieces are (m, 3), or (m, 4) with the time as the file
+    has it. None: it is in Fortran's order, which keeps no row together.
+
+    Raises:
+        DataError: it is damaged, or holds no samples.
+    """
+    with path.open("rb") as opened:
+        head = _npy_head(opened.read(_HEAD_BYTES), file)
+    if head.in_columns:
+        return None
+    if path.stat().st_size < head.size_bytes:
+        raise DataError(f"a damaged .npy file (it ends before its {head.size_bytes} bytes)", file=file)
+    _, chosen, series = _outlined({"the array": head.shape}, "npy", stated, file)
+    if not with_time:
+        chosen, series = Chosen(chosen.axes), replace(series, time_column=None)
+
+    def pieces() -> Iterator[Array]:
+        samples, width = head.shape
+        row_bytes = width * head.dtype.itemsize
+        piece = max(piece_bytes // row_bytes, 1)
+        with path.open("rb") as opened:
+            opened.seek(head.start)
+            for before in range(0, samples, piece):
+                data = opened.read(min(piece, samples - before) * row_bytes)
+                yield _rows(np.frombuffer(data, head.dtype).reshape(-1, width), chosen, file, before=before)
+                told(min(before + piece, samples) / samples)
+
+    return series, pieces
+
+
+def _outlined(
+    shapes: Mapping[str, _Shape], kind: Format, stated: Sequence[str], file: str | None
+) -> tuple[str, Chosen, Series]:
+    """Which array it is, its columns, and all else but its samples."""
+    name = _chosen(shapes, file, any_width=bool(stated))
+    width = shapes[name][1]
+    chosen = stated_columns((), width, stated, file) if stated else Chosen((0, 1, 2))
+    utd = name == "d_iner"
+    guessed = width == 6 and not stated and not utd
+    series = Series(
+        values=np.empty((0, 3)),
+        columns=tuple(f"{name} column {place + 1}" for place in chosen.axes),
+        format=kind,
+        unit="g" if utd else None,
+        rate_hz=_UTD_RATE_HZ if utd else None,
+        time_column=None if chosen.time is None or utd else f"{name} column {chosen.time + 1}",
+        warnings=("six columns: the first three were taken as the accelerometer",) if guessed else (),
+    )
+    return name, chosen, series
+
+
+def _rows(array: AnyArray, chosen: Chosen, file: str | None, *, before: int = 0) -> Array:
+    """(m, 3) of samples, which float32 holds, or (m, 4) with the time; `before`: rows of the file before them."""
     numbers = tuple(f"{place + 1}" for place in chosen.axes)
-    axes = finite_float32(array[:, chosen.axes], numbers, file=file).astype(np.float64)
-    columns = tuple(f"{name} column {number}" for number in numbers)
-    time_s = None
-    if chosen.time is not None:
-        times = array[:, chosen.time].astype(np.float64)
-        if not (finite := np.isfinite(times)).all():
-            row = int(finite.argmin()) + 1
-            raise DataError("a time is not a finite number", file=file, row=row, column=f"{chosen.time + 1}")
-        time_s = in_seconds(times, "")
-    if name == "d_iner":
-        return Series(axes, columns, kind, unit="g", rate_hz=_UTD_RATE_HZ, time_s=time_s)
-    guessed = width == 6 and not stated
-    six = ("six columns: the first three were taken as the accelerometer",) if guessed else ()
-    time_column = None if chosen.time is None else f"{name} column {chosen.time + 1}"
-    return Series(axes, columns, kind, time_s=time_s, time_column=time_column, warnings=six)
+    axes = finite_float32(array[:, chosen.axes], numbers, file=file, before=before).astype(np.float64)
+    if chosen.time is None:
+        return axes
+    times = array[:, chosen.time].astype(np.float64)
+    if not (finite := np.isfinite(times)).all():
+        row = before + int(finite.argmin()) + 1
+        raise DataError("a time is not a finite number", file=file, row=row, column=f"{chosen.time + 1}")
+    return np.column_stack([axes, times])
 
 
 def _chosen(shapes: Mapping[str, _Shape], file: str | None, *, any_width: bool) -> str:

@@ -1,7 +1,7 @@
 """What the names of a table's columns say: which are x, y, z and time, in which units, with gravity or without."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,11 +118,21 @@ def time_unit(name: str) -> TimeUnit | None:
 def in_seconds(times: Array, name: str) -> Array:
     """Seconds from the first sample; a unit that the name does not say follows from the usual step."""
     elapsed: Array = times - times[0]
-    steps = np.diff(elapsed)
-    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+
+    def usual_step() -> float:
+        steps = np.diff(elapsed)
+        return float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+
+    return np.multiply(elapsed, second_in(name, usual_step))
+
+
+def second_in(name: str, usual_step: Callable[[], float]) -> float:
+    """What one of a time column's unit is in seconds, by its name or else by its usual step."""
+    if (named := time_unit(name)) is not None:
+        return _SECONDS[named]
+    step = usual_step()
     # Sampling lies between 2 and 1,000 Hz, so the four ranges of steps do not overlap.
-    by_step: TimeUnit = "s" if usual <= 0.5 else "ms" if usual <= 500 else "us" if usual <= 500_000 else "ns"
-    return np.multiply(elapsed, _SECONDS[time_unit(name) or by_step])
+    return _SECONDS["s" if step <= 0.5 else "ms" if step <= 500 else "us" if step <= 500_000 else "ns"]
 
 
 def squeezed(name: str) -> str:

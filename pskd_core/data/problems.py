@@ -65,8 +65,10 @@ def listed(things: Iterable[object], *, most: int = 5) -> str:
     return ", ".join(map(shortened, names[:most])) + more
 
 
-def finite_float32(values: npt.NDArray[Any], columns: Sequence[str], *, file: str | None) -> FloatArray:
-    """Real values (n, columns) of any kind as float32.
+def finite_float32(
+    values: npt.NDArray[Any], columns: Sequence[str], *, file: str | None, before: int = 0
+) -> FloatArray:
+    """Real values (n, columns) of any kind as float32; `before`: rows of the file before them.
 
     Raises:
         DataError: one of them is NaN, infinite or beyond float32; names its row (from 1) and column.
@@ -76,5 +78,5 @@ def finite_float32(values: npt.NDArray[Any], columns: Sequence[str], *, file: st
     if not (finite := np.isfinite(narrow)).all():
         row, column = divmod(int(finite.argmin()), finite.shape[1])
         detail = f"{values[row, column]} is not a finite number"
-        raise DataError(detail, file=file, row=row + 1, column=columns[column])
+        raise DataError(detail, file=file, row=before + row + 1, column=columns[column])
     return narrow

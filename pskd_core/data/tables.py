@@ -3,10 +3,9 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import islice, zip_longest
 
 import numpy as np
@@ -36,13 +35,15 @@ _SHORTEST_MOMENT = len("2024-05-01T10:00")
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """How the text is laid out."""
+    """How the text, or a piece of it, is laid out."""
 
     text: str
     delimiter: str | None  # none: runs of blanks
     header: tuple[str, ...] | None
-    skip: int  # lines before the first row of numbers
+    skip: int  # lines of the file before the first row of numbers
     first: tuple[str, ...]  # that row's fields
+    decimal_comma: bool = False
+    before: int = 0  # lines of the file before the text
 
     def name(self, column: int) -> str:
         return self.header[column].strip() if self.header and column < len(self.header) else f"{column + 1}"
@@ -53,13 +54,59 @@ class _Table:
 
     def rows(self) -> Iterator[tuple[int, str]]:
         """The lines of numbers, each with its number in the file, from 1."""
-        lines = enumerate(io.StringIO(self.text), start=1)
+        lines = enumerate(io.StringIO(self.text), start=self.before + 1)
         return ((number, line) for number, line in lines if number > self.skip and line.strip())
 
-    def place(self, columns: Sequence[int], sample: int, axis: int) -> tuple[int, str]:
-        """Row and column, as messages name them, of a value in one of `columns`."""
-        row, _ = next(islice(self.rows(), sample, None), (self.skip + sample + 1, ""))
-        return row, shortened(self.name(columns[axis]))
+    def piece(self, text: str, before: int) -> "_Table":
+        """Another piece of the same file."""
+        return replace(self, text=text.replace(",", ".") if self.decimal_comma else text, before=before)
+
+
+Pieces = Callable[[], Iterable[tuple[str, int]]]  # a text again and again: whole lines, and how many come before them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """What is known of a table before its rows are read: its beginning tells, or, without names, how columns go on."""
+
+    series: Series  # without samples
+    pieces: Pieces
+    _table: _Table
+    _chosen: Chosen
+    _time: int | None
+    _file: str | None
+
+    def rows(self) -> Iterator[Array]:
+        """Pieces (m, 3) of x, y and z, or (m, 4) with the time as the file has it, moments as Unix seconds."""
+        for piece in _tables(self._table, self.pieces):
+            yield self._read(piece)
+
+    @property
+    def time_in_numbers(self) -> bool:
+        """Whether times are numbers, whose unit their name or their steps tell, rather than moments."""
+        return self._time is not None and _is_number(self._table.field(self._time))
+
+    def place(self, sample: int, axis: int) -> tuple[int, str]:
+        """Row and column, as messages name them, of a value."""
+        numbers = (number for piece in _tables(self._table, self.pieces) for number, _ in piece.rows())
+        row = next(islice(numbers, sample, None), self._table.skip + sample + 1)
+        return row, shortened(self._table.name(self._chosen.axes[axis]))
+
+    def _read(self, piece: _Table) -> Array:
+        if self._time is None:
+            return _numbers(piece, self._chosen.axes, self._file)
+        if self.time_in_numbers:
+            return _numbers(piece, (*self._chosen.axes, self._time), self._file)
+        moments = _moments(piece, self._time, self._file)
+        return np.column_stack([_numbers(piece, self._chosen.axes, self._file), moments])
+
+
+def _tables(table: _Table, pieces: Pieces) -> Iterator[_Table]:
+    """The pieces that hold rows."""
+    for text, before in pieces():
+        piece = table.piece(text, before)
+        if next(piece.rows(), None) is not None:
+            yield piece
 
 
 def read_table(
@@ -79,25 +126,41 @@ def read_table(
     """
     refuse_long_lines(text, file)
     layout = recognised(text, file)
+    found = outline(
+        layout, lambda: [(layout.text, 0)], file=file, with_time=with_time, stated=stated, unit_stated=unit_stated
+    )
+    rows = np.concatenate(list(found.rows()))
+    time_s = None
+    if found.series.time_column is not None:
+        time_s = in_seconds(rows[:, 3], found.series.time_column) if found.time_in_numbers else rows[:, 3] - rows[0, 3]
+    return replace(found.series, values=rows[:, :3], time_s=time_s)
+
+
+def outline(
+    layout: Layout, pieces: Pieces, *, file: str | None, with_time: bool, stated: Sequence[str], unit_stated: bool
+) -> Outline:
+    """How to read a table of which the layout holds the beginning at least; arguments as of `read_table`.
+
+    Raises:
+        DataError: no x, y and z can be told.
+    """
     table = _lay_out(layout, file)
-    chosen = _chosen(table, stated, file)
+    chosen = _chosen(table, pieces, stated, file)
     time = _time(table, chosen, file) if with_time and layout.rate_hz is None else None
-    in_numbers = time is not None and _is_number(table.field(time))
-    numbers = _numbers(table, (*chosen.axes, time) if time is not None and in_numbers else chosen.axes, file)
     names = tuple(table.name(axis) for axis in chosen.axes)
     found = format_of(table.header) if table.header and layout.format == "table" else layout.format
-    return Series(
-        values=numbers[:, :3],
+    series = Series(
+        values=np.empty((0, 3)),
         columns=names,
         format=found,
         unit=unit_of(names) or layout.unit or unit_of_format(found, names),
-        time_s=_time_s(table, time, numbers[:, 3] if in_numbers else None, file),
         time_column=None if time is None else table.name(time),
         header_hz=layout.rate_hz,
         gravity=gravity_of(names),
         warnings=(*chosen.warnings, *doubts_of_format(found, unit_stated=unit_stated)),
-        place=partial(table.place, chosen.axes),
     )
+    whole = Outline(series, pieces, table, chosen, time, file)
+    return replace(whole, series=replace(series, place=whole.place))
 
 
 def header_of(text: str, file: str | None) -> tuple[str, ...]:
@@ -123,7 +186,7 @@ def _lay_out(layout: Layout, file: str | None) -> _Table:
     sample = lines[min(1, len(lines) - 1)][1]
     delimiter = stated[1] if stated else next((sign for sign in "\t;," if sign in sample), None)
     if delimiter in (";", "\t") and re.search(r"\d,\d", sample):
-        return _lay_out(replace(layout, text=layout.text.replace(",", ".")), file)
+        return replace(_lay_out(replace(layout, text=layout.text.replace(",", ".")), file), decimal_comma=True)
     for number, line in lines[:2]:
         _refuse_wide(line, delimiter, number + 1, file)
     (start, line), *rest = lines
@@ -199,7 +262,7 @@ def _moment(field: str) -> datetime:
 def _numbers(table: _Table, columns: Sequence[int], file: str | None) -> Array:
     """(n, columns), all finite."""
     stream = io.StringIO(table.text)
-    for _ in range(table.skip):
+    for _ in range(table.skip - table.before):
         stream.readline()
     try:
         numbers = np.loadtxt(
@@ -227,23 +290,26 @@ def _fault(table: _Table, columns: Sequence[int], file: str | None) -> DataError
 # --- Columns ------------------------------------------------------------------------------------------------------
 
 
-def _chosen(table: _Table, stated: Sequence[str], file: str | None) -> Chosen:
+def _chosen(table: _Table, pieces: Pieces, stated: Sequence[str], file: str | None) -> Chosen:
     if stated:
         return stated_columns(table.header or (), max(len(table.first), len(table.header or ())), stated, file)
-    return named_axes(table.header, file) if table.header else _by_content(table, file)
+    return named_axes(table.header, file) if table.header else _by_content(table, pieces, file)
 
 
-def _by_content(table: _Table, file: str | None) -> Chosen:
+def _by_content(table: _Table, pieces: Pieces, file: str | None) -> Chosen:
     """Without a header: the column that grows is time, the other three are x, y and z in this order."""
     numeric = [column for column, field in enumerate(table.first) if _is_number(field)]
     moments = [column for column, field in enumerate(table.first) if column not in numeric and _is_moment(field)]
     if len(numeric) == 3:
         return Chosen((numeric[0], numeric[1], numeric[2]), moments[0] if moments else None)
-    numbers = dict(zip(numeric, _numbers(table, numeric, file).T, strict=True))
-    rising = [column for column in numeric if _rises(numbers[column])]
-    times = moments or [column for column in rising if not _counts(numbers[column])]
+    course = _Course()
+    for piece in _tables(table, pieces):
+        course.go_on(_numbers(piece, numeric, file))
+    rising = [column for column, rises in zip(numeric, course.rises, strict=True) if rises]
+    counting = [column for column, counts in zip(numeric, course.counts, strict=True) if counts]
+    times = moments or [column for column in rising if column not in counting]
     rest = [column for column in numeric if column not in rising]
-    moving = [column for column in rest if np.ptp(numbers[column]) > 0]
+    moving = [column for column, moves in zip(numeric, course.moves, strict=True) if moves and column in rest]
     axes = rest if len(rest) in (3, 6) else moving
     if len(axes) not in (3, 6) or len(times) > 1:
         detail = (
@@ -255,14 +321,40 @@ def _by_content(table: _Table, file: str | None) -> Chosen:
     return Chosen((axes[0], axes[1], axes[2]), times[0] if times else None, (f"without a header, {taken}",))
 
 
-def _rises(values: Array) -> bool:
-    step = np.diff(values)
-    return len(step) > 1 and bool((step >= 0).mean() >= 0.95 and (step > 0).mean() >= 0.5)
+@dataclass(slots=True, eq=False)
+class _Course:
+    """How columns go on from row to row; each property has an entry a column."""
 
+    steps: int = 0
+    _last: Array = field(default_factory=lambda: np.empty((0, 0)))  # row, of one
+    _first: Array = field(default_factory=lambda: np.empty((0, 0)))
+    _not_down: Array | float = 0.0  # how many steps
+    _up: Array | float = 0.0
+    _by_one: Array | float = 0.0
+    moves: Sequence[bool] = ()  # whether not all values are the same
 
-def _counts(values: Array) -> bool:
-    """Row numbers rather than times."""
-    return bool((np.diff(values) == 1).all())
+    def go_on(self, rows: Array) -> None:
+        """Look at the next rows (m, columns)."""
+        if not self.steps and not len(self._last):
+            self._first, self.moves = rows[:1], [False] * rows.shape[1]
+        step = np.diff(np.concatenate([self._last, rows]) if len(self._last) else rows, axis=0)
+        self.steps += len(step)
+        self._not_down = self._not_down + (step >= 0).sum(axis=0)
+        self._up = self._up + (step > 0).sum(axis=0)
+        self._by_one = self._by_one + (step == 1).sum(axis=0)
+        self.moves = [was or now for was, now in zip(self.moves, (rows != self._first).any(axis=0), strict=True)]
+        self._last = rows[-1:]
+
+    @property
+    def rises(self) -> Sequence[bool]:
+        """Times, or row numbers."""
+        most, some = self._not_down >= np.multiply(0.95, self.steps), self._up >= np.multiply(0.5, self.steps)
+        return [self.steps > 1 and bool(rises) for rises in np.atleast_1d(most & some)]
+
+    @property
+    def counts(self) -> Sequence[bool]:
+        """Row numbers rather than times."""
+        return [bool(all_) for all_ in np.atleast_1d(np.equal(self._by_one, self.steps))]
 
 
 # --- Time ---------------------------------------------------------------------------------------------------------
@@ -281,18 +373,17 @@ def _time(table: _Table, chosen: Chosen, file: str | None) -> int | None:
     return None
 
 
-def _time_s(table: _Table, column: int | None, numbers: Array | None, file: str | None) -> Array | None:
-    if column is None or numbers is not None:
-        return None if column is None or numbers is None else in_seconds(numbers, table.name(column))
+def _moments(table: _Table, column: int, file: str | None) -> Array:
+    """Unix seconds (n,)."""
     seconds = []
     for number, line in table.rows():
         fields = _split(line, table.delimiter)
-        field = fields[column] if column < len(fields) else ""
+        text = fields[column] if column < len(fields) else ""
         try:
-            seconds.append(_moment(field).timestamp())
+            seconds.append(_moment(text).timestamp())
         except (ValueError, OverflowError):
-            raise _no_time(table, column, field, number, file) from None
-    return np.array(seconds) - seconds[0]
+            raise _no_time(table, column, text, number, file) from None
+    return np.array(seconds)
 
 
 def _no_time(table: _Table, column: int, field: str, row: int, file: str | None) -> DataError:

@@ -49,7 +49,11 @@ def answers_key(
     method = spec.method
     if not isinstance(method, Distill) or (isinstance(method.schedule, PerStep) and method.schedule.pull):
         return None
-    fields = spec.model_dump(mode="json", include={"feature_dim", "preprocess", "augment", "training"})
+    fields = spec.model_dump(
+        mode="json", include={"feature_dim", "preprocess", "augment", "augment_teachers", "training"}
+    )
+    if fields["augment_teachers"] is None:  # as before there was such a field
+        del fields["augment_teachers"]
     for of_the_student in ("student", "ema_decay"):
         del fields["training"][of_the_student]
     fields |= method.model_dump(mode="json", include={"teachers", "schedule"})

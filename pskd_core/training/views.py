@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from pskd_core.config import JobSpec
+from pskd_core.config import Augment, JobSpec
 from pskd_core.data.augment import Mix, augment_batch, draw_mix, mixed
 from pskd_core.data.batches import Clips, batch_order, channel_statistics
 from pskd_core.data.columnar import SKELETON, DatasetInfo
@@ -92,17 +92,20 @@ class Views:
         is then the same as under every other schedule.
         """
         views = torch_seed(self.seed, "views", "student" if phase == "student" else "teachers")
+        config = self.spec.augment
+        if phase == "teachers" and self.spec.augment_teachers is not None:
+            config = self.spec.augment_teachers
         order = batch_order(len(self.clips), batch_size=self.spec.training.batch_size, seed=views, epoch=epoch)
         for number, rows in enumerate(order):
             mix = None
-            if alpha := self.spec.augment.mixup:
+            if alpha := config.mixup:
                 mix = draw_mix(len(rows), seed=views, epoch=epoch, batch=number, alpha=alpha)
             split = self.team.split(len(rows))
-            inputs = self._inputs(rows, split, mix, seed=views, epoch=epoch)
+            inputs = self._inputs(rows, split, mix, config, seed=views, epoch=epoch)
             yield self._batch(rows, inputs, split, mix).to(self.device)
 
     def _inputs(
-        self, rows: IntArray, split: Split, mix: Mix | None, *, seed: int, epoch: int
+        self, rows: IntArray, split: Split, mix: Mix | None, config: Augment, *, seed: int, epoch: int
     ) -> dict[str, torch.Tensor]:
         """This process's samples; for a mix, it makes the views of their partners as well, whosever they are."""
         own = np.arange(len(rows))[split.mine]
@@ -113,7 +116,7 @@ class Views:
             clips.ids,
             seed=seed,
             epoch=epoch,
-            config=self.spec.augment,
+            config=config,
             channel_sd=self.channel_sd,
             skeleton=self.info.skeleton,
             worn_at=self.worn_at,

@@ -147,6 +147,8 @@ def test_recording_is_classified(pskd: Pskd, trained: str, tmp_path: Path) -> No
     answer = last_object(pskd("classify", file, "--model", "small", "--version", 2, "--json"))
     assert (answer["file"], answer["model"]["version"]) == (str(file), 2)
     assert answer["label"] == next(iter(answer["probabilities"]))
+    assert pskd("classify", file, "--plot", tmp_path / "plots").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["mine.png", "mine.svg"]
 
 
 def test_mlflow_and_http_give_the_same_probabilities(

@@ -1,128 +1,13 @@
 """The web pages in a real browser, on a running stack: submit, watch, compare, classify; nothing breaks in between."""
 
-import math
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from client.api import Client
-from client.local import Addresses
-from store import keys
-from store.engine import Database
-from store.keys import Scope
-from tests.e2e.processes import eventually
-from tests.services import free_port
-from tests.small import SMALL_SPEC
+from tests.e2e.browsing import MARKS, SPEC, recording
 
-ROOT = Path(__file__).resolve().parents[2]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no browser is installed; on Debian: apt-get install chromium"),
-]
-expect.set_options(timeout=30_000)  # a busy machine is no fault
-PHONE = {"width": 390, "height": 800}
-SPEC: dict[str, Any] = {
-    **SMALL_SPEC,
-    "name": "pages",
-    "dataset": "small",
-    "protocol": {"kind": "subjects", "train": ["1", "3"], "test": ["2"]},
-}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Without a sandbox: as root it has none, and it sees nothing but this service."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """What a browser has to complain of."""
-
-    def __init__(self, context: BrowserContext, home: str) -> None:
-        self.home = home
-        self.complaints: list[str] = []
-        self.elsewhere: list[str] = []
-        context.on("request", self._request)
-        context.on("console", self._console)
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-
-    def _console(self, message: Any) -> None:
-        # A browser notes every refusal; those of dry runs are what tells the form's faults.
-        refused = message.location["url"].endswith("?dry_run=true") and "422" in message.text
-        if message.type in {"error", "warning"} and not refused:
-            self.complaints.append(f"{message.text} at {message.location}")
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.home, "data:", "blob:")):
-            self.elsewhere.append(request.url)
-
-
-@pytest.fixture
-def page(browser: Browser, stack_url: str) -> Iterator[Page]:
-    """A page that must end without an error in its console and without a request to another host."""
-    context = browser.new_context(base_url=stack_url, viewport={"width": 1280, "height": 900})
-    watched = Watched(context, stack_url)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    yield page
-    context.close()
-    assert watched.complaints == []
-    assert watched.elsewhere == []
-
-
-@pytest.fixture(scope="module")
-def job_id(stack_url: str, dataset_id: str) -> str:
-    """A job on the small dataset with two seeds, which has ended."""
-    assert dataset_id
-    with Client(stack_url) as client:
-        job = client.submit({**SPEC, "seeds": [0, 1]})
-        return client.wait(job.id).id
-
-
-@pytest.fixture
-def keyed(addresses: Addresses) -> Iterator[tuple[str, str]]:
-    """A second API on the same state that asks for keys: where it answers, and a key with every scope."""
-    port = free_port()
-    with Database(f"sqlite:///{addresses.home / 'pskd.db'}").write() as session:
-        secret = keys.create(session, name="browser", scopes=tuple(Scope)).secret
-    more = {"PSKD_HOME": str(addresses.home), "PSKD_PORT": str(port), "PSKD_REQUIRE_KEYS": "true"}
-    with subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=os.environ | more) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            assert eventually(lambda: answers(url), within_s=60)
-            yield url, secret
-        finally:
-            process.terminate()
-
-
-def answers(url: str) -> bool:
-    """Whether the service lives."""
-    try:
-        return httpx.get(f"{url}/livez").status_code == 204
-    except httpx.TransportError:
-        return False
-
-
-def recording(folder: Path) -> Path:
-    """Ten seconds of a swinging wrist."""
-    rows = (f"{i / 50:.2f},{0.3 * math.sin(i / 6):.4f},{1 + 0.3 * math.cos(i / 6):.4f},0.1" for i in range(500))
-    file = folder / "wrist.csv"
-    file.write_text("\n".join(["t,x,y,z", *rows]), encoding="utf-8")
-    return file
+pytestmark = MARKS
 
 
 def test_a_job_from_the_form_to_its_results(page: Page, dataset_id: str) -> None:
@@ -251,38 +136,3 @@ def test_who_has_a_key_signs_in(browser: Browser, keyed: tuple[str, str], datase
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.goto("/jobs")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
-
-
-@pytest.mark.parametrize(("colours", "size"), [("light", None), ("dark", PHONE)], ids=["light", "dark, phone"])
-def test_everyone_can_use_every_page(
-    page: Page, stack_url: str, job_id: str, dataset_id: str, tmp_path: Path, colours: Any, size: Any
-) -> None:
-    """By axe there is nothing serious on any page, and none is wider than a phone."""
-    page.emulate_media(color_scheme=colours)
-    # Its import fails, for a reason that names a long path.
-    long = {"name": "n" * 100, "source": {"kind": "path", "path": f"/nowhere/{'x' * 100}"}}
-    made = httpx.post(f"{stack_url}/v1/datasets", json=long).raise_for_status().json()
-    assert eventually(
-        lambda: httpx.get(f"{stack_url}/v1/datasets/{made['id']}").json()["state"] == "failed", within_s=60
-    )
-    if size:
-        page.set_viewport_size(size)
-    found: dict[str, list[str]] = {}
-    for path in (
-        "/jobs", "/jobs/new", f"/jobs/{job_id}", "/leaderboard?published=true", "/classify", "/datasets",
-        f"/datasets/{dataset_id}", "/models", "/models/pages", "/system",
-    ):  # fmt: skip
-        page.goto(path)
-        if path == "/classify":
-            page.locator("#file").set_input_files(recording(tmp_path))
-            expect(page.locator("#answer-label")).not_to_be_empty()
-        elif path == f"/jobs/{job_id}":
-            expect(page.locator("#charts canvas").first).to_be_visible()
-        elif path.startswith("/datasets/"):
-            page.get_by_role("button", name="a1_s1_t1").click()
-            expect(page.locator("#series canvas")).to_have_count(3)
-        result = Axe().run(page)
-        serious = [each for each in result.response["violations"] if each["impact"] in {"serious", "critical"}]
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        found[path] = [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in serious] + ["too wide"] * wide
-    assert {path: faults for path, faults in found.items() if faults} == {}

@@ -49,17 +49,19 @@ def test_a_sweep_is_started_watched_and_won(pskd: Pskd, service: Client, file: P
     counted = pskd("sweep", file, "--dry-run")
     assert counted.exit_code == 0
     assert "2 trials (at most 256), 2 runs" in counted.stdout
-    assert list(service.sweeps()) == []
+    assert SWEEP["name"] not in {sweep.name for sweep in service.sweeps()}
     best = tmp_path / "best.yaml"
-    waited = pskd("sweep", file, "--wait", "--best", best)
+    waited = pskd("sweep", file, "--wait", "--best", best, "--plot", tmp_path / "plots" / "map")
     assert waited.exit_code == 0, waited.output
     assert "trial 2 succeeded" in waited.stdout
     assert "best: trial" in waited.stdout
     assert "alpha \\ feature_dim" in waited.stdout
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["map.png", "map.svg"]
     spec = parse_spec(yaml.safe_load(best.read_text()))
     assert (spec.name, spec.test) == ("both best", "report")
-    (listed,) = json.loads(pskd("sweeps", "--json").stdout)
-    assert "2/2" in pskd("sweeps").stdout
+    (listed,) = [sweep for sweep in json.loads(pskd("sweeps", "--json").stdout) if sweep["name"] == SWEEP["name"]]
+    (line,) = [line for line in pskd("sweeps").stdout.splitlines() if SWEEP["name"] in line.split()]
+    assert "2/2" in line
     shown = json.loads(pskd("sweep", listed["id"], "--json").stdout)
     assert shown["best"]["spec"] == spec.model_dump(mode="json")
     assert service.estimate(spec).runs == 1

@@ -1,6 +1,7 @@
 """The cluster, process by process: whichever of them is killed, jobs and requests go on."""
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -20,7 +21,7 @@ from mlflow import MlflowClient
 
 from store.collect import collect
 from tests.faults import audit
-from tests.faults.checker import Request, check
+from tests.faults.checker import History, Request, check
 from tests.integration.worker.stack import Stack, running, until
 from tests.services import free_port, s3_server
 from tests.small import SMALL_SOURCE, SMALL_SPEC
@@ -103,7 +104,12 @@ def cluster(
         ends.callback(fsspec.filesystem("s3").clear_instance_cache)
         with psycopg.connect(postgresql_url.replace("+psycopg", "")) as connection:
             audit.install(connection)
-        urls = {"object_store_url": "s3://pskd/cluster", "mlflow_url": mlflow_url, "checkpoint_every_s": 0.3}
+        urls = {
+            "object_store_url": "s3://pskd/cluster",
+            "mlflow_url": mlflow_url,
+            "checkpoint_every_s": 0.3,
+            "collect_s": 1.0,
+        }
         broker = f"{redis_url.removesuffix('/0')}/15"
         stack = ends.enter_context(running(tmp_path / "home", database_url=postgresql_url, broker_url=broker, **urls))
         cluster = Cluster(stack)
@@ -153,7 +159,9 @@ def test_whichever_process_is_killed_jobs_and_requests_go_on(cluster: Cluster, m
     assert len({json.dumps(run.result, sort_keys=True) for run in runs}) == 1
     assert sum(run.attempts > 1 for run in runs) == 2
     assert_in_tracker(mlflow_url, runs[0].id)
-    assert_nothing_is_broken_or_left(cluster)
+    assert_nothing_is_broken(cluster)
+    assert_caches_forget(cluster, jobs)
+    assert_nothing_is_left(cluster)
 
 
 def assert_in_tracker(url: str, run_id: str) -> None:
@@ -165,13 +173,37 @@ def assert_in_tracker(url: str, run_id: str) -> None:
     until(lambda: client.search_runs([experiment.experiment_id], ended), what="the run's end in MLflow")
 
 
-def assert_nothing_is_broken_or_left(cluster: Cluster) -> None:
-    stack = cluster.stack
+def history_of(cluster: Cluster) -> History:
     recorded = audit.Recorded(cluster.requests, cluster.names, healed_at=time.time(), patience_s=0.0)
-    history = audit.history(stack.database, stack.objects, recorded)
-    assert check(history) == []
+    return audit.history(cluster.stack.database, cluster.stack.objects, recorded)
+
+
+def assert_nothing_is_broken(cluster: Cluster) -> None:
+    assert check(history_of(cluster)) == []
+
+
+def assert_caches_forget(cluster: Cluster, jobs: list[str]) -> None:
+    """Each process removes its copies of what was deleted, and only those: workers keep the dataset's."""
+
+    def copies() -> dict[str, int]:
+        return {part: len(list(trees_of(part))) for part in PARTS}
+
+    def trees_of(part: str) -> Iterator[Path]:
+        return (cluster.stack.settings.home / part / "cache").glob("trees/[0-9a-f]*")
+
+    assert min(copies()[part] for part in ("api0", "api1")) > 1  # the dataset, to plan with, and a model
+    for part in PARTS:
+        for tree in trees_of(part):
+            os.utime(tree, (0, 0))
+    models = [model["name"] for model in cluster.ask("GET", "/v1/models")["items"]]
+    for path in [f"models/{name}" for name in models] + [f"jobs/{job_id}" for job_id in jobs]:
+        cluster.ask("DELETE", f"/v1/{path}", params={"force": "true"})
+    until(lambda: max(copies().values()) == 1, what="the end of copies")
+
+
+def assert_nothing_is_left(cluster: Cluster) -> None:
     for part in cluster.running:
         cluster.kill(part)
-    collect(stack.database, stack.objects, grace_s=0.0)
-    named = {digest for digests in history.named.values() for digest in digests}
-    assert {each.digest for each in stack.objects.stored()} == named
+    collect(cluster.stack.database, cluster.stack.objects, grace_s=0.0)
+    named = {digest for digests in history_of(cluster).named.values() for digest in digests}
+    assert {each.digest for each in cluster.stack.objects.stored()} == named

@@ -107,8 +107,9 @@ def _known(service: Service) -> dict[str, list[Any]]:
     with httpx.Client(base_url=service.url, headers=service.headers) as http:
         http.post("/v1/keys", json={"name": "another", "scopes": ["read"]}).raise_for_status()
         http.post("/v1/sweeps", json=BASES["POST /v1/sweeps"]).raise_for_status()
-        lists = ("jobs", "datasets", "sweeps", "keys", "leaderboard")
-        jobs, datasets, sweeps, keys, rows = (http.get(f"/v1/{name}").json()["items"] for name in lists)
+        http.post("/v1/webhooks", json=BASES["POST /v1/webhooks"]).raise_for_status()
+        lists = ("jobs", "datasets", "sweeps", "keys", "webhooks", "leaderboard")
+        jobs, datasets, sweeps, keys, webhooks, rows = (http.get(f"/v1/{name}").json()["items"] for name in lists)
         runs = http.get(f"/v1/jobs/{service.job_id}/runs").json()["items"]
         recordings = http.get(f"/v1/datasets/{datasets[0]['id']}/recordings").json()["items"]
     return {
@@ -116,6 +117,7 @@ def _known(service: Service) -> dict[str, list[Any]]:
         "path.version": [1, 2],
         "path.alias": ["champion", "next"],
         "path.run_id": [each["id"] for each in runs],
+        "path.epoch": [1, 2],
         "path.job_id": [each["id"] for each in jobs],
         "path.dataset_id": [each["id"] for each in datasets],
         "path.recording_id": [each["id"] for each in recordings[:3]],
@@ -123,6 +125,7 @@ def _known(service: Service) -> dict[str, list[Any]]:
         "query.version": [1, 2],
         "path.sweep_id": [each["id"] for each in sweeps],
         "path.key_id": [each["id"] for each in keys],
+        "path.webhook_id": [each["id"] for each in webhooks],
         "query.a": [each["id"] for each in rows],
         "query.b": [each["id"] for each in rows],
         "query.against": [each["id"] for each in rows],

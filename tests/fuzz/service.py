@@ -66,7 +66,8 @@ def serving(folder: Path, *, worker: bool = False, **changes: Any) -> Iterator[S
         (folder / "bundle").mkdir(parents=True)
         write_tiny_bundle(folder / "bundle")
         trees = write_trees(folder / "trees", folder / "bundle")
-        changes = {"object_store_url": trees.url, "require_keys": True, **changes}
+        defaults = {"object_store_url": trees.url, "require_keys": True, "webhook_networks": ["127.0.0.0/8"]}
+        changes = defaults | changes
         home = folder / "home"
         stack = ends.enter_context(running(home, database_url=database_url, broker_url=broker_url, **changes))
         stored = Stored(stack.settings, trees)

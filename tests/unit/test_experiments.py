@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from pskd_core.config import Distill, JobSpec, configuration_hash, load_preset
+from pskd_core.config import Distill, JobSpec, configuration_hash, load_preset, preset_names
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.distillation import FrozenTeachers, Progressive, PskdLoss
@@ -186,3 +186,9 @@ def test_a_system_of_the_tables_trains_on_its_dataset(datasets: dict[str, Datase
     outcome = run.finish()
     assert outcome.test is not None
     assert outcome.test.n == len(fold.test)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_preset_names_its_recipe_alone(preset: str) -> None:
+    """The same recipe runs on any dataset, split and seeds: none is part of it, nor what stays shut."""
+    assert not {"dataset", "protocol", "validation", "test", "seeds", "resources", "name"} & set(load_preset(preset))

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pskd_core.plots import Bar, bars, by_subject, confusion, curves, save
+from pskd_core.plots import Bar, bars, by_subject, confusion, curves, heat_map, save, timeline
 
 
 def axes_of(figure: Figure) -> Axes:
@@ -59,3 +59,31 @@ def test_names_are_not_formulas(tmp_path: Path) -> None:
     save(confusion([[1, 0], [0, 1]], [name, "b"], title=name), tmp_path / "confusion")
     save(curves({name: [1.0, 0.5]}, title=name, across=name, up=name), tmp_path / "curves")
     assert all(name in (tmp_path / f"{plot}.svg").read_text(encoding="utf-8") for plot in ("confusion", "curves"))
+
+
+def test_a_heat_map_shows_what_was_tried() -> None:
+    """Each cell that has a value carries it, in a colour that can be read on its ground; others are empty."""
+    figure = heat_map(
+        [[80.0, None], [90.0, 95.0]], across=("alpha", ["0.1", "0.5"]), up=("beta", ["0", "1"]), title="t"
+    )
+    axes, _ = figure.axes
+    drawn = {text.get_position(): (text.get_text(), text.get_color()) for text in axes.texts}
+    assert drawn == {(0, 0): ("80.0", "white"), (0, 1): ("90.0", "black"), (1, 1): ("95.0", "black")}
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.1", "0.5"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("alpha", "beta")
+    heat_map([[None]], across=("a", ["1"]), up=("b", ["1"]), title="nothing yet")
+
+
+def test_a_timeline_has_the_trace_over_its_labels(tmp_path: Path) -> None:
+    """Three axes over seconds; segments in their places, one colour a label, short ones without text."""
+    values = np.zeros((500, 3), np.float32)
+    segments = [(0.0, 4.9, "wave"), (4.9, 5.0, "sit_down"), (5.0, 10.0, "wave")]
+    figure = timeline(values, 50.0, segments, title="t", muted="unknown")
+    trace, strip = figure.axes
+    assert [line.get_label() for line in trace.lines] == ["x", "y", "z"]
+    assert np.asarray(trace.lines[0].get_xdata())[-1] == pytest.approx(9.98)
+    assert [text.get_text() for text in strip.texts] == ["wave", "wave"]
+    colours = [patch.get_facecolor() for patch in strip.patches]
+    assert (colours[0] == colours[2], colours[0] == colours[1]) == (True, False)
+    save(figure, tmp_path / "a.b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.b.png", "a.b.svg"]

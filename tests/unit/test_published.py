@@ -6,7 +6,9 @@ from typing import get_args
 import pytest
 
 from pskd_core.backbones import Backbone
+from pskd_core.config import preset_names
 from pskd_core.distillation import Loss
+from pskd_core.experiments import ExperimentName
 from pskd_core.published import PublishedRow, published_rows
 
 # (reference, accuracy or F1) down each table; None is the paper itself.
@@ -75,3 +77,16 @@ def test_prose_without_a_figure_claims_none() -> None:
     (row,) = of_table("figure 5")
     assert (row.accuracy, row.f1) == (None, None)
     assert "0.37 to 0.62" in str(row.note)
+
+
+def test_what_runs_here_says_with_what() -> None:
+    """A preset that there is, or an experiment that there is; rows on video name neither."""
+    for row in published_rows():
+        assert (row.run_with is None) == (row.runs_here == "no"), row.id
+        if row.run_with is None:
+            continue
+        preset = row.run_with.removeprefix("pskd submit --preset ")
+        experiment = row.run_with.removeprefix("pskd reproduce ")
+        assert preset in preset_names() or experiment in get_args(ExperimentName), row.id
+        if row.table == "4":
+            assert experiment == "table4"

@@ -102,5 +102,23 @@ document.addEventListener("htmx:sendError", (event) => {
   if (event.detail.elt.matches("[data-changes]")) tell(reason(0, ""));
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.successful && event.detail.elt.matches("[data-changes]")) htmx.trigger(document.body, "changed");
+  if (!event.detail.successful) return;
+  if (event.detail.elt.matches("[data-changes]")) htmx.trigger(document.body, "changed");
+  if (event.detail.elt.matches("[data-leads]")) location.assign(event.detail.elt.dataset.leads);
 });
+
+let following;
+
+/** One stream a page: told of a change, the part that shows it is asked for again. A hidden page holds no connection, of which browsers have few. */
+function follow() {
+  const part = document.hidden ? null : document.querySelector("[data-follows]");
+  if (!part) {
+    following?.close();
+    following = null;
+  } else if (!following) {
+    following = new EventSource(part.dataset.follows);
+    following.addEventListener("changed", () => htmx.trigger(document.body, "changed"));
+  }
+}
+
+for (const happening of ["DOMContentLoaded", "visibilitychange", "htmx:afterSwap"]) document.addEventListener(happening, follow);

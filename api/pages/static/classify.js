@@ -6,7 +6,6 @@
   const file = document.getElementById("file");
   const busy = document.getElementById("busy");
   const answer = document.getElementById("answer");
-  const STRIP = 20;
   let given; // the file that was chosen last
   let found; // the answer to it
   let chart;
@@ -51,63 +50,18 @@
     answer.scrollIntoView({ block: "start" });
   }
 
-  /** Labels in order of appearance; a label's place is its colour. */
+  /** Labels in order of appearance. */
   function labels() {
     return [...new Set(found.segments.map((segment) => segment.label))];
   }
 
   function draw(trace) {
-    chart ||= new Chart(byId("trace"), { title: "Acceleration in g", wide: true, height: 260, legend: true, x: "time in s", hooks: { drawClear: [bands], draw: [strip] } });
+    chart ||= new Chart(byId("trace"), { title: "Acceleration in g", wide: true, height: 260, legend: true, x: "time in s", hooks: timelineHooks(() => found.segments, labels) });
     const line = (label, index) => ({ label, index, width: 1, xs: trace.t_s, ys: trace[label] });
     chart.draw([line("x", 0), line("y", 1), line("z", 2)]);
     chart.make();
     chart.place.setAttribute("aria-label", `Acceleration over ${seconds(found.input.duration_s)}, labelled ${found.segments.map((each) => `${each.label} from ${seconds(each.start_s)} to ${seconds(each.end_s)}`).join(", ")}`);
-    byId("legend").replaceChildren(...labels().map((label, index) => {
-      const item = make("li");
-      item.append(make("span", { className: `key key-${(index + 3) % COLOURS}` }), label);
-      return item;
-    }));
-  }
-
-  /** Behind the trace, a band for each segment. */
-  function bands(plot) {
-    overSegments(plot, ({ ctx, bbox }, segment, left, width) => {
-      ctx.globalAlpha = 0.13;
-      ctx.fillRect(left, bbox.top, width, bbox.height);
-    });
-  }
-
-  /** Over everything, at the top, the labels. */
-  function strip(plot) {
-    overSegments(plot, ({ ctx, bbox }, segment, left, width) => {
-      ctx.fillRect(left, bbox.top, Math.max(width - 1, 1), STRIP * devicePixelRatio);
-      label(ctx, segment.label, left, bbox.top, width);
-    });
-  }
-
-  function overSegments(plot, paint) {
-    const { ctx, bbox } = plot;
-    const order = labels();
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    for (const segment of found.segments) {
-      const left = plot.valToPos(segment.start_s, "x", true);
-      const width = plot.valToPos(segment.end_s, "x", true) - left;
-      ctx.fillStyle = seriesColour(order.indexOf(segment.label) + 3);
-      paint(plot, segment, left, width);
-    }
-    ctx.restore();
-  }
-
-  function label(ctx, text, left, top, width) {
-    ctx.font = `600 ${12 * devicePixelRatio}px system-ui, sans-serif`;
-    if (ctx.measureText(text).width + 8 * devicePixelRatio > width) return;
-    ctx.fillStyle = colour("--card");
-    ctx.textAlign = "center";
-    ctx.textBaseline = "middle";
-    ctx.fillText(text, left + width / 2, top + (STRIP / 2) * devicePixelRatio);
+    showLegend(byId("legend"), labels());
   }
 
   function showTables() {

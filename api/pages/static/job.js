@@ -128,13 +128,12 @@
     if (!drawing) drawing = requestAnimationFrame(draw);
   }
 
-  let refreshing;
+  let refreshing = 0;
 
-  /** State and runs are the server's to tell; asked for once however many events come at a time. */
+  /** State and runs are the server's to tell; asked for once a second at most, however many events come. */
   function refresh(finished) {
-    clearTimeout(refreshing);
-    refreshing = setTimeout(() => htmx.trigger(document.body, "changed"), 250);
-    if (finished) setTimeout(() => htmx.trigger(document.body, "finished"), 500);
+    refreshing ||= setTimeout(() => { refreshing = 0; htmx.trigger(document.body, "changed"); }, 1000);
+    if (finished) setTimeout(() => htmx.trigger(document.body, "finished"), 1200);
   }
 
   const lines = document.getElementById("log-lines");

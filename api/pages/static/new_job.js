@@ -12,7 +12,7 @@
   const KEPT = ["name", "dataset", "protocol", "validation", "test", "seeds", "resources"];
   const GROUPS = [
     ["Job", ["name", "dataset", "seeds", "protocol", "validation", "test"]], ["Method", ["method"]], ["Student", ["student", "feature_dim"]],
-    ["Training", ["training"]], ["Preprocessing and augmentation", ["preprocess", "augment"]], ["Resources", ["resources"]],
+    ["Training", ["training"]], ["Preprocessing and augmentation", ["preprocess", "augment", "augment_teachers"]], ["Resources", ["resources"]],
   ];
   const EDIT_MS = 350;
   // One key for this page: a submission that is repeated because its answer was lost makes no second job.

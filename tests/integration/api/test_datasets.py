@@ -59,10 +59,11 @@ def test_an_upload_without_a_name_takes_the_file_s(service: TestClient, settings
         ({"files": {"other": ("d.zip", b"PK")}}, "/file"),
         ({"files": {"file": ("d.zip", b"PK")}, "data": {"name": "a/b"}}, "/name"),
         ({"files": {"file": ("d.zip", b"PK")}, "data": {"name": "x" * 201}}, "/name"),
+        ({"files": {"file": ("d.zip", b"PK")}, "data": {"name": "utd", "layuot": "utd"}}, "/layuot"),
     ],
 )
 def test_a_wrong_form_is_pointed_at(service: TestClient, form: dict[str, dict[str, object]], pointer: str) -> None:
-    """An empty or missing file and an unusable name are refused before anything is stored."""
+    """An empty or missing file, an unusable name and a field that nobody reads are refused; nothing is stored."""
     answer = service.post("/v1/datasets", **form)  # type: ignore[arg-type]
     faults = problem(answer, 422, "invalid-request")["errors"]
     assert [fault["pointer"] for fault in faults] == [pointer]

@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.integration.api.conftest import ON_BOTH
+from api.main import create_app
+from store.settings import Settings
+from tests.integration.api.conftest import HERE, ON_BOTH
 from tests.integration.api.stored import SPEC, Stored
 from tests.integration.api.test_conventions import problem
 
@@ -52,6 +54,38 @@ def test_a_refused_request_keeps_no_key(service: TestClient, stored: Stored) -> 
     problem(service.post("/v1/jobs", json=SPEC, headers=KEY), 422, "invalid-spec")
     stored.dataset()
     assert service.post("/v1/jobs", json=SPEC, headers=KEY).status_code == 202
+
+
+_SWEEP = {
+    "base": {**SPEC, "validation": {"kind": "trials", "trials": ["1"]}},
+    "space": {"training.epochs": {"choices": [2]}},
+}
+
+
+@ON_BOTH
+@pytest.mark.parametrize(("path", "body"), [("/v1/jobs", SPEC), ("/v1/sweeps", _SWEEP)])
+@pytest.mark.parametrize("since", ["failed", "deleted", "full"])
+def test_a_repetition_has_its_answer_whatever_became_of_the_dataset(
+    service: TestClient, stored: Stored, settings: Settings, path: str, body: dict[str, object], since: str
+) -> None:
+    """The answer may have been lost on its way; that nobody could submit the like today is no reason to deny it."""
+    dataset = service.post("/v1/datasets", json={"name": "tiny", "source": {"kind": "synthetic"}}).json()
+    first = service.post(path, json=body, headers=KEY)
+    assert first.status_code == 202, first.text
+    if since == "failed":
+        stored.fail_import("row 7 of a.csv is no number")
+    elif since == "deleted":
+        stored.fail_import("row 7 of a.csv is no number")
+        assert service.delete(f"/v1/datasets/{dataset['id']}", params={"force": True}).is_success
+    limits = {"tenant_storage_bytes": 1, "tenant_waiting_jobs": 1} if since == "full" else {}
+    with TestClient(create_app(settings.model_copy(update=limits)), base_url=HERE) as another:
+        again = another.post(path, json=body, headers=KEY)
+        assert (again.status_code, again.content) == (202, first.content)
+        assert again.headers["idempotent-replayed"] == "true"
+        fresh = another.post(path, json=body)
+        assert fresh.status_code in {409, 422, 429, 507}, fresh.text
+        other = another.post(path, json=body | {"name": "other"}, headers=KEY)
+        problem(other, 422, "idempotency-key-reused")
 
 
 @ON_BOTH

@@ -1,11 +1,14 @@
 """Jobs: submit, estimate, read, ask something of them."""
 
+import io
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from store import jobs, workers
+from store import jobs, runs, workers
 from tests.integration.api.conftest import ON_BOTH
 from tests.integration.api.stored import PREDICTIONS, SPEC, Stored
 from tests.integration.api.test_conventions import problem
@@ -265,3 +268,29 @@ def test_priorities_and_deadlines_are_bounded(service: TestClient, stored: Store
     stored.dataset()
     told = problem(service.post("/v1/jobs", json=SPEC | {"resources": resources}), 422, "invalid-spec")
     assert told["errors"][0]["pointer"] == f"/resources/{next(iter(resources))}"
+
+
+def test_a_checkpoint_is_listed_and_downloaded(service: TestClient, stored: Stored, tmp_path: Path) -> None:
+    """The newest one with its size, as a zip of its files; another epoch, and one that has gone meanwhile, is a 404."""
+    stored.dataset()
+    stored.job()
+    run = stored.claim()
+    url = f"/v1/runs/{run.run_id}/checkpoints"
+    assert service.get(url).json() == {"items": [], "next_cursor": None}
+    folder = tmp_path / "checkpoint"
+    (folder / "part").mkdir(parents=True)
+    (folder / "part" / "weights.safetensors").write_bytes(b"weights")
+    (folder / "state.json").write_text("{}")
+    digest = stored.objects.put_tree(folder)
+    with stored.database.write() as session:
+        runs.save_checkpoint(session, run.claim, digest=digest, size_bytes=9, epoch=3)
+    assert service.get(url).json()["items"] == [{"epoch": 3, "size_bytes": 9, "digest": digest}]
+    answer = service.get(f"{url}/3")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as files:
+        assert files.namelist() == ["part/weights.safetensors", "state.json"]
+        assert files.read("part/weights.safetensors") == b"weights"
+    problem(service.get(f"{url}/2"), 404, "not-found")
+    with stored.database.write() as session:
+        runs.save_checkpoint(session, run.claim, digest="0" * 64, size_bytes=9, epoch=4)
+    problem(service.get(f"{url}/4"), 404, "not-found")

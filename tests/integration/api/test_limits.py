@@ -26,7 +26,7 @@ READS = "/v1/jobs"
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may need longer for a first connection than a request would wait."""
-    monkeypatch.setattr("api.limits.WAIT_S", 20.0)
+    monkeypatch.setattr("api.counts.WAIT_S", 20.0)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_without_redis_everyone_is_let_in(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said once in the log, counted, and over when Redis is back."""
-    monkeypatch.setattr("api.limits.AGAIN_S", 0.05)
+    monkeypatch.setattr("api.counts.AGAIN_S", 0.05)
     caplog.set_level(logging.INFO, "api.limits")
     with short_folder("pskd-limits-") as folder:
         socket = folder / "socket"
@@ -139,8 +139,8 @@ def test_a_redis_that_hangs_holds_up_one_request_shortly(settings: Settings, mon
     """Who accepts connections and never answers is given up after the wait, and for a while not asked again."""
     import socket  # noqa: PLC0415
 
-    monkeypatch.setattr("api.limits.WAIT_S", 0.05)
-    monkeypatch.setattr("api.limits.AGAIN_S", 3600.0)
+    monkeypatch.setattr("api.counts.WAIT_S", 0.05)
+    monkeypatch.setattr("api.counts.AGAIN_S", 3600.0)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(64)

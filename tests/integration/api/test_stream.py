@@ -1,12 +1,15 @@
 """Live samples over a WebSocket: the labels of the whole recording, for whom may have them, within limits."""
 
+import asyncio
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi import APIRouter
@@ -14,6 +17,8 @@ from fastapi.testclient import TestClient
 from starlette.routing import BaseRoute
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -24,7 +29,7 @@ from api.streams import MESSAGE_BYTES
 from store.keys import Scope
 from store.settings import Settings
 from tests.integration.api.conftest import HERE
-from tests.integration.api.stored import Stored, Trees
+from tests.integration.api.stored import SPEC, Stored, Trees
 from tests.integration.api.test_access import CONTRACT, Keys, bearing
 from tests.integration.api.test_classify import RATE_HZ, as_csv, resting
 from tests.integration.api.test_server import port, server  # noqa: F401
@@ -123,6 +128,36 @@ def test_a_tenant_has_so_many_streams(client: TestClient) -> None:
             refused(client, URL, 429, "close one")
     with client.websocket_connect(THERE + URL) as three:
         assert json.loads(three.receive_text())["kind"] == "began"
+
+
+def test_smoothing_over_too_many_windows_is_refused(client: TestClient) -> None:
+    """Each new window would look at thousands; the refusal says how far it may reach."""
+    refused(client, f"{URL}&smooth_s=600&overlap=0.95", 422, "240 windows at most")
+
+
+@pytest.mark.parametrize(("query", "rows"), [("rate_hz=50&overlap=0.95", None), ("rate_hz=1000", 0.15)])
+def test_a_window_is_paid_for(settings: Settings, stored: Stored, query: str, rows: float | None) -> None:
+    """Few samples that make many windows, by overlap or by a rate that is stated too high, wait as many would."""
+    stored.dataset()
+    stored.finished_job()
+    slow = settings.model_copy(update={"stream_samples_per_s": 2000})
+    with (
+        TestClient(create_app(slow), base_url=HERE) as client,
+        client.websocket_connect(THERE + f"{PATH}?unit=g&{query}") as socket,
+    ):
+        began = json.loads(socket.receive_text())
+        values = np.tile([0.0, 0.0, 1.0], (400, 1))
+        samples = values if rows is None else np.column_stack([rows * np.arange(len(values)), values])[:60]
+        began_at = time.monotonic()
+        socket.send_json({"samples": samples.tolist()})
+        socket.send_json({"end": True})
+        windows, end = told(socket)
+        seconds = time.monotonic() - began_at
+    assert end.code == 1000
+    length = began["window_s"] * began["rate_hz"]
+    worth = len(windows) * length / 2
+    assert worth > 4 * len(samples)
+    assert seconds > worth / 2000 - 1.5  # a second's worth is free, and the last block is not waited for
 
 
 def refused(client: TestClient, url: str, status: int, detail: str, **headers: str) -> None:
@@ -225,7 +260,36 @@ def test_the_server_streams(server: "subprocess.Popen[str]", port: int, stored: 
             list(iter(socket.recv, None))
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1009
+    others_have_their_turn(f"127.0.0.1:{port}")
     server.terminate()
     _, errors = server.communicate(timeout=15)
     assert "Traceback" not in errors
     assert "rate_hz=50" not in errors
+
+
+def others_have_their_turn(here: str) -> None:
+    """While 32 streams send as fast as they can, each where it costs most, the service is ready and takes jobs."""
+    samples = resting(1, seconds=20).astype("<f4").tobytes()
+
+    async def push(socket: ClientConnection) -> None:
+        while True:
+            await socket.send(samples)
+
+    def ask(number: int) -> None:
+        assert httpx.get(f"http://{here}/readyz", timeout=20).status_code == 200
+        job = httpx.post(f"http://{here}/v1/jobs", json={**SPEC, "name": str(number)}, timeout=20)
+        assert job.status_code == 202
+
+    async def crowd() -> None:
+        url = f"ws://{here}{URL}&overlap=0.95"
+        sockets = [await connect_async(url, ping_interval=None) for _ in range(32)]
+        pushing = [asyncio.create_task(push(socket)) for socket in sockets]
+        for number in range(10):
+            await asyncio.to_thread(ask, number)
+        assert not any(task.done() for task in pushing)
+        for task, socket in zip(pushing, sockets, strict=True):
+            task.cancel()
+            socket.transport.abort()
+        await asyncio.wait(pushing)
+
+    asyncio.run(crowd())

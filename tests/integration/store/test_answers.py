@@ -4,10 +4,12 @@ from store import answers
 from store.engine import Database
 
 
-def keep(database: Database, key: str, *, tree: str | None = None, size: int = 10) -> list[str]:
+def keep(
+    database: Database, key: str, *, tree: str | None = None, size: int = 10, tenant: str = "default"
+) -> list[str]:
     digest = tree or f"tree of {key}"
     with database.write() as session:
-        return answers.keep(session, key, tenant="default", tree_digest=digest, size_bytes=size, limit_bytes=25)
+        return answers.keep(session, key, tenant=tenant, tree_digest=digest, size_bytes=size, limit_bytes=25)
 
 
 def find(database: Database, key: str, *, tenant: str = "default") -> str | None:
@@ -47,3 +49,15 @@ def test_what_does_not_fit_at_all_is_not_kept(database: Database) -> None:
     assert [find(database, key) for key in "ab"] == ["tree of a", None]
     assert keep(database, "a", size=30, tree="another") == ["another", "tree of a"]
     assert find(database, "a") is None
+
+
+def test_what_another_tenant_names_stays(database: Database) -> None:
+    """Two that trained alike share a tree; whoever is forgotten, replaced or too large takes nothing from the other."""
+    for tenant in ("default", "other"):
+        assert keep(database, "a", tree="shared", tenant=tenant) == []
+    assert keep(database, "a", tree="newer", tenant="other") == []
+    assert keep(database, "a", tree="shared", tenant="other") == ["newer"]
+    assert keep(database, "b", tenant="other") == []  # the first tenant's is forgotten, and it alone
+    assert [find(database, "a", tenant=tenant) for tenant in ("default", "other")] == [None, "shared"]
+    assert keep(database, "a", tree="shared", size=30) == []
+    assert keep(database, "a", tree="shared", size=30, tenant="other") == ["shared"]

@@ -12,7 +12,7 @@ import pytest
 from store import collect as collecting
 from store import datasets, runs
 from store.base import Base
-from store.collect import collect
+from store.collect import collect, forget_copies
 from store.engine import Database
 from store.errors import ObjectMissing
 from store.objects import ObjectStore
@@ -39,7 +39,7 @@ def tree(objects: ObjectStore, folder: Path) -> str:
 
 
 def test_what_rows_name_stays_and_all_else_goes(database: Database, objects: ObjectStore, tmp_path: Path) -> None:
-    """Upload, dataset, checkpoint and their files stay; what nobody names is counted, goes, and leaves the cache."""
+    """Upload, dataset, checkpoint and their files stay; what nobody names is counted and goes."""
     kept, stray = tree(objects, tmp_path / "kept"), tree(objects, tmp_path / "stray")
     dataset, upload = tree(objects, tmp_path / "dataset"), objects.put_bytes(b"upload")
     with database.write() as session:
@@ -48,7 +48,6 @@ def test_what_rows_name_stays_and_all_else_goes(database: Database, objects: Obj
         submit(session)
         runs.save_checkpoint(session, claim(session).claim, digest=kept, size_bytes=1, epoch=1)
     named = {kept, dataset, upload, *objects.list_tree(kept).values(), *objects.list_tree(dataset).values()}
-    objects.get_tree(stray)
     told = collect(database, objects, grace_s=0.0, dry_run=True)
     assert (told.objects, told.kept) == (3, len(named))
     assert told.size_bytes > 80
@@ -56,7 +55,26 @@ def test_what_rows_name_stays_and_all_else_goes(database: Database, objects: Obj
     assert collect(database, objects, grace_s=OLD_S).objects == 0
     assert collect(database, objects, grace_s=0.0) == told
     assert {each.digest for each in objects.stored()} == named
-    assert not (tmp_path / "cache" / "trees" / stray).exists()
+
+
+def test_a_cache_forgets_what_no_row_names(database: Database, objects: ObjectStore, tmp_path: Path) -> None:
+    """Copies of upload, dataset and checkpoint stay; others go when they are old, and so do half-written ones."""
+    kept, stray, dataset = (tree(objects, tmp_path / name) for name in ("kept", "stray", "dataset"))
+    upload, other = objects.put_bytes(b"upload"), objects.put_bytes(b"other")
+    with database.write() as session:
+        row = add_ready_dataset(session)
+        row.tree_digest, row.upload_digest = dataset, upload
+        submit(session)
+        runs.save_checkpoint(session, claim(session).claim, digest=kept, size_bytes=1, epoch=1)
+    copies = [*map(objects.get_tree, (kept, stray, dataset)), *map(objects.get_file, (upload, other))]
+    half = tmp_path / "cache" / "trees" / ".half"
+    half.mkdir()
+    os.utime(half, (0, 0))
+    forget_copies(database, objects, grace_s=OLD_S)
+    assert [copy.exists() for copy in copies] == [True] * 5
+    assert not half.exists()
+    forget_copies(database, objects, grace_s=0.0)
+    assert [copy.exists() for copy in copies] == [True, False, True, True, False]
 
 
 def test_a_lost_tree_of_a_dataset_ends_the_collection(database: Database, objects: ObjectStore) -> None:

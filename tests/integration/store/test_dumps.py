@@ -2,11 +2,8 @@
 
 import json
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +15,15 @@ from store.engine import Database
 from store.lifecycle import JobState
 from store.migrate import upgrade
 from store.models import Configuration, ConfigurationResult
-from tests import services
-from tests.conftest import execute, with_database
+from tests.dumps.kept import DUMPS, VERSIONS, load
 from tests.stored import claim
-
-DUMPS = Path(__file__).parents[2] / "dumps"
-VERSIONS = sorted({file.name.removesuffix(".sqlite.sql") for file in DUMPS.glob("*.sqlite.sql")})
-
-
-def load_sqlite(script: Path, folder: Path) -> str:
-    path = folder / "old.db"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(script.read_text(encoding="utf-8"))
-    connection.close()
-    return f"sqlite:///{path}"
-
-
-def load_postgresql(script: Path, server: str) -> str:
-    name = f"old_{uuid.uuid4().hex}"
-    execute(server, f"CREATE DATABASE {name}")
-    url = with_database(server, name)
-    psql = services.postgres_binaries() / "psql"
-    target = url.replace("postgresql+psycopg", "postgresql")
-    command = [str(psql), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={script}", target]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return url
 
 
 def loaded(version: str, kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
     """A database as that version left it."""
-    script = Path(shutil.copy(DUMPS / f"{version}.{kind}.sql", folder))
-    if kind == "sqlite":
-        return load_sqlite(script, folder)
-    return load_postgresql(script, request.getfixturevalue("postgres_url"))
+    url = f"sqlite:///{folder / 'old.db'}" if kind == "sqlite" else request.getfixturevalue("empty_here")
+    load(version, url)
+    return str(url)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

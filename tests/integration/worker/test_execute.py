@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pskd_core.config import Resources
 from pskd_core.errors import RankLost
@@ -293,6 +293,24 @@ def test_a_store_that_is_full_costs_the_answers_and_not_the_run(
     steps(execution, monkeypatch)
     assert "not kept" in warnings(execution)[0]
     assert not (execution.folder / "answers").exists()
+
+
+def test_who_has_lost_its_run_keeps_no_answers(execution: Execution, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the answers are being stored another worker takes the run: no row names them, and nothing ends."""
+    put_tree = ObjectStore.put_tree
+
+    def overtaken(self: ObjectStore, directory: Path, **options: Any) -> str:
+        if directory.name == "answers":
+            with execution.database.write() as session:
+                session.execute(update(RunRow).values(token=RunRow.token + 1))
+        return put_tree(self, directory, **options)
+
+    monkeypatch.setattr(ObjectStore, "put_tree", overtaken)
+    execution.claimed = replace(execution.claimed, spec=small_spec(training=ONE_EPOCH, resources=REUSING))
+    execution.run()
+    assert row(execution).state is RunState.RUNNING
+    with execution.database.read() as session:
+        assert session.query(TeacherAnswers).count() == 0
 
 
 def test_a_run_tells_its_subjects_apart(execution: Execution) -> None:

@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 import redis
 from kombu.exceptions import OperationalError
+from sqlalchemy import update
 
-from store import datasets, jobs, outbox, runs
+from store import datasets, idempotency, jobs, outbox, runs
+from store.base import db_now
 from store.engine import Database
 from store.errors import LostLease
 from store.lifecycle import JobState, RunState
+from store.models import IdempotencyKey
 from store.queues import CPU, IO
 from tests.integration.worker.stack import Stack, until
 from tests.services import short_folder, valkey
 from tests.stored import add_ready_dataset, claim, finish, submit
 from worker.app import make_app
-from worker.keeper import nudge_again, reap, relay
+from worker.keeper import DAY_S, nudge_again, purge, reap, relay
 from worker.settings import WorkerSettings
 
 EXPIRED_S = -1.0
@@ -117,6 +120,20 @@ def test_the_running_keeper_removes_what_is_old_and_measures_what_is_unknown(sql
         return (rows[0].upload_bytes, rows[1].tree_bytes) == (6, 0)
 
     until(measured, what="the sizes")
+
+
+def test_an_old_key_is_forgotten(database: Database, settings: WorkerSettings) -> None:
+    """Of two keys the one beyond the age that the operator has set is free again; the other still answers."""
+    answer = {"location": "/v1/jobs/job_1", "body": "{}"}
+    with database.write() as session:
+        for key, days in (("old", 8), ("young", 6)):
+            idempotency.remember(session, key, fingerprint="f" * 64, answer=answer)
+            aged = update(IdempotencyKey).where(IdempotencyKey.key == key)
+            session.execute(aged.values(created_at=db_now(-days * DAY_S)))
+    purge(database, settings.model_copy(update={"idempotency_days": 7.0}))
+    with database.write() as session:
+        assert idempotency.recall(session, "old", fingerprint="e" * 64) is None
+        assert idempotency.recall(session, "young", fingerprint="f" * 64) == answer
 
 
 def test_a_lost_import_is_free_again(database: Database, settings: WorkerSettings) -> None:

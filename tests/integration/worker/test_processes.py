@@ -24,14 +24,14 @@ def helpers_of(worker: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 def test_a_run_of_two_processes_survives_one_of_them(sqlite_stack: Stack) -> None:
     """Its death costs an attempt and no lease; pausing and cancelling reach both, and it ends with every epoch."""
-    worker = sqlite_stack.start("worker", lease_s=60, heartbeat_s=1)
-    sqlite_stack.start("worker.keeper", lease_s=60, heartbeat_s=1)
+    worker = sqlite_stack.start("worker", lease_s=120, heartbeat_s=1)
+    sqlite_stack.start("worker.keeper", lease_s=120, heartbeat_s=1)
     sqlite_stack.add_dataset()
     job_id = sqlite_stack.submit(**SHARED)
     sqlite_stack.wait_for_epoch(job_id, 1)
     (helper,) = helpers_of(worker)
     helper.kill()
-    until(lambda: sqlite_stack.runs(job_id)[0].attempts == 2, within_s=30, what="the second attempt")
+    until(lambda: sqlite_stack.runs(job_id)[0].attempts == 2, within_s=100, what="the second attempt")
     (warning,) = [event.data["detail"] for event in sqlite_stack.events(job_id) if event.kind == "warning"]
     assert warning == "will be tried again: process 2 of 2 was killed by signal 9"
 

@@ -12,7 +12,9 @@ import pytest
 from api.pages import assets
 from api.pages.rendering import amount, count, in_bytes, lasting, per_cent, points, spread, when
 from api.pages.results import Judged, pooled
+from api.pages.sweeps import HeatRow, heat_rows
 from api.schemas.jobs import RunOut
+from api.schemas.sweeps import HeatMap
 from pskd_core.evaluation.metrics import SubjectScores
 from store.lifecycle import JobEvent, JobState, RunState, possible
 
@@ -98,6 +100,15 @@ def test_numbers_are_written_for_people() -> None:
 def test_durations_have_two_units(seconds: float | None, told: str) -> None:
     """Whoever waits wants to know about when."""
     assert lasting(seconds) == told
+
+
+def test_a_heat_map_is_shaded_from_its_lowest_to_its_highest() -> None:
+    """The worst score is the palest and the best the darkest; what was not tried has none, and one score is full."""
+    axes = {"x": "a", "y": "b", "x_values": (1, 2), "y_values": ("low",)}
+    found = heat_rows(HeatMap(**axes, mean=((0.5, 0.7),), best=((0.5, 0.7),)))
+    assert found == (HeatRow("low", ((0.5, 0), (0.7, 10))),)
+    alone = heat_rows(HeatMap(**axes, mean=((None, 0.7),), best=((None, 0.7),)))
+    assert alone[0].cells == (None, (0.7, 10))
 
 
 def test_times_are_of_one_zone() -> None:

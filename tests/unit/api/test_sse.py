@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from threading import Event as Flag
 
 import pytest
+from anyio import CapacityLimiter
 
 from api import sse
 from api.schemas.jobs import EventOut
-from api.sse import Batch, stream
+from api.sse import Batch, changes, stream
 
 
 def event(seq: int) -> EventOut:
@@ -21,7 +22,10 @@ def collected(read: Callable[[int], Batch], stopping: Flag | None = None, *, aft
     """Everything that a stream sends."""
 
     async def collect() -> bytes:
-        return b"".join([part async for part in stream(read, after=after, stopping=stopping or Flag())])
+        threads = CapacityLimiter(1)
+        return b"".join(
+            [part async for part in stream(read, after=after, stopping=stopping or Flag(), threads=threads)]
+        )
 
     return asyncio.run(collect())
 
@@ -29,6 +33,7 @@ def collected(read: Callable[[int], Batch], stopping: Flag | None = None, *, aft
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "POLL_S", 0.01)
+    monkeypatch.setattr(sse, "LOOK_S", 0.01)
 
 
 def test_each_look_starts_after_the_last_event_sent() -> None:
@@ -69,3 +74,19 @@ def test_a_stop_ends_the_stream() -> None:
         return Batch([event(after + 1)], ended=False)
 
     assert collected(read, stopping).count(b"id: ") == 1
+
+
+def test_a_page_is_told_of_every_other_state_and_of_no_equal_one() -> None:
+    """What the browser has seen is not told again; each change is one event whose id it would come back with."""
+    found = iter(["a", "a", "b", "b", "c", None])
+
+    async def collect() -> list[bytes]:
+        return [
+            part async for part in changes(lambda: next(found), seen="a", stopping=Flag(), threads=CapacityLimiter(1))
+        ]
+
+    sent = asyncio.run(collect())
+    assert [part.split(b"\n")[0:3] for part in sent] == [
+        [b"event: changed", b"data: {}", b"id: b"],
+        [b"event: changed", b"data: {}", b"id: c"],
+    ]

@@ -59,7 +59,7 @@ def received(form: Form, folder: Path, *, taken: str) -> tuple[list[dict[str, st
             raise Conflict("taken")
 
     async def read() -> int:
-        async with form_file(form.request, folder=folder, check=check) as (file, _):
+        async with form_file(form.request, folder=folder, fields=["name", "after"], check=check) as (file, _):
             return file.size or 0
 
     return asked, asyncio.run(read())

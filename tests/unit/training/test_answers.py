@@ -186,3 +186,9 @@ def test_answers_that_vanish_never_let_final_teachers_train_on(dataset: Dataset,
     shutil.rmtree(tmp_path / "kept")
     with pytest.raises(CheckpointError, match="damaged"):
         list(reading.epochs())
+
+
+def test_answers_are_of_teachers_that_learned_from_such_views(dataset: Dataset) -> None:
+    """Views of the teachers' own make other answers, and their absence the key that there always was."""
+    assert key_of(dataset, augment_teachers={"sensor_rotation_deg": 30}) != key_of(dataset)
+    assert key_of(dataset, augment_teachers=None) == key_of(dataset)

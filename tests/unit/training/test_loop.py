@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pskd_core.config import JobSpec, parse_spec
+from pskd_core.config import JobSpec, configuration_hash, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import plan_folds
-from pskd_core.errors import CheckpointError, NonFiniteLossError
+from pskd_core.errors import CheckpointError, NonFiniteLossError, SpecError
 from pskd_core.losses import cross_entropy
 from pskd_core.run import Run
 from pskd_core.training.meter import EpochReport
@@ -232,3 +232,34 @@ def test_a_mix_changes_what_is_learned_and_resumes(dataset: Dataset, spec: JobSp
     resumed = make_run(dataset, mixing, resume=tmp_path / "checkpoint")
     list(resumed.epochs())
     assert equal_bits(weights(resumed, "student"), weights(unbroken, "student"))
+
+
+def test_teachers_may_learn_from_views_of_their_own(dataset: Dataset, spec: JobSpec) -> None:
+    """What they train on is augmented as told, what teaches the student as ever; without, both are as before."""
+    still = {"sensor_rotation_deg": 0, "scale_sd": 0, "time_warp": 0, "time_crop": 0, "sensor_noise_sd": 0}
+    still |= {"skeleton_rotation_deg": 0, "joint_noise_m": 0}
+    own = changed(spec, augment_teachers=still)
+
+    def views(of: JobSpec, phase: Any) -> torch.Tensor:
+        run = make_run(dataset, of)
+        made = Views(run.train_clips, of, info=dataset.info, seed=0, device=torch.device("cpu"))
+        return torch.cat([batch.inputs["accelerometer"] for batch in made.batches(phase, epoch=0)])
+
+    assert torch.equal(views(own, "student"), views(spec, "student"))
+    assert not torch.equal(views(own, "teachers"), views(spec, "teachers"))
+    clips = torch.from_numpy(make_run(dataset, own).train_clips.streams["accelerometer"]).flatten()
+    assert torch.equal(views(own, "teachers").flatten().sort().values, clips.sort().values)
+
+
+def test_one_view_cannot_be_augmented_twice(spec: JobSpec) -> None:
+    """A joint step has one view; the refusal says what to leave out."""
+    with pytest.raises(SpecError, match="leave augment_teachers out"):
+        changed(spec, method__schedule={"kind": "per_step"}, augment_teachers={})
+
+
+def test_views_of_their_own_count_where_there_are_teachers(spec: JobSpec) -> None:
+    """A configuration keeps its row of the leaderboard, and without teachers nothing else is trained."""
+    own = changed(spec, augment_teachers={"sensor_rotation_deg": 30})
+    assert configuration_hash(own) != configuration_hash(spec)
+    alone, also = (changed(each, method={"kind": "none"}) for each in (spec, own))
+    assert configuration_hash(alone) == configuration_hash(also)

@@ -24,3 +24,12 @@ def test_unknown_queues_are_refused(monkeypatch: pytest.MonkeyPatch, queues: str
     monkeypatch.setenv("PSKD_QUEUES", queues)
     with pytest.raises(ValidationError, match="queues are cpu, gpu and io"):
         WorkerSettings()
+
+
+def test_an_import_does_not_outlast_the_grace_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an import has stored is nobody's until it ends; the refusal names both settings."""
+    monkeypatch.setenv("PSKD_COLLECT_GRACE_S", "600")
+    with pytest.raises(ValidationError, match=r"PSKD_COLLECT_GRACE_S \(600\).*PSKD_IMPORT_TIMEOUT_S \(3600\)"):
+        WorkerSettings()
+    monkeypatch.setenv("PSKD_IMPORT_TIMEOUT_S", "600")
+    assert WorkerSettings().collect_grace_s == 600

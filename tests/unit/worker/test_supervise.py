@@ -168,9 +168,26 @@ def test_a_run_over_its_time_is_ended(supervisor: Supervisor, lease: HeldLease) 
     assert supervisor.look() is Ending.OVER_TIME
 
 
-def test_a_stale_claim_ends_the_child(supervisor: Supervisor, lease: HeldLease) -> None:
-    """When somebody else owns the run there is nothing to wait for."""
+def test_a_stale_claim_ends_the_child(supervisor: Supervisor, lease: HeldLease, link: Link, clock: Clock) -> None:
+    """It is told at once, and killed a moment later: one that has just written its own end still sends its spans."""
     lease.trouble = LostLease("run", "run_1", 3)
+    assert supervisor.look() is None
+    assert link.stop is Stop.NOW
+    lease.trouble = None  # who has lost it once does not ask again
+    clock.advance(5)
+    assert supervisor.look() is None
+    clock.advance(0.1)
+    assert supervisor.look() is Ending.LOST
+
+
+def test_a_stale_claim_does_not_outlive_its_lease(supervisor: Supervisor, lease: HeldLease, clock: Clock) -> None:
+    """What is left of the lease bounds the moment that a child has to be gone in."""
+    lease.trouble = OperationalError("SELECT 1", {}, Exception("gone"))
+    clock.advance(29)
+    assert supervisor.look() is None
+    lease.trouble = LostLease("run", "run_1", 3)
+    assert supervisor.look() is None
+    clock.advance(1)
     assert supervisor.look() is Ending.LOST
 
 

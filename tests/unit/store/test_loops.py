@@ -1,10 +1,10 @@
-"""The keeper's loops: how they live through outages."""
+"""Loops beside the work: how they live through outages."""
 
 import logging
 
 import pytest
 
-from worker.keeper import Loop
+from store.loops import Loop
 
 
 class Server:
@@ -21,7 +21,7 @@ class Server:
 
 def test_an_outage_is_logged_once_and_waited_out(caplog: pytest.LogCaptureFixture) -> None:
     """Pauses grow to five seconds, one trace and one all-clear are written, and the period is back at once."""
-    caplog.set_level(logging.INFO, "worker.keeper")
+    caplog.set_level(logging.INFO, "store.loops")
     server = Server()
     loop = Loop("relay", server.action, period_s=0.1)
     server.up = False

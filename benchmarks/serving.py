@@ -1,0 +1,249 @@
+"""What a request costs beside an empty one on the same server, and beside the model alone: `make bench-serving`.
+
+One API process with a trained `tiny` student, asked over one connection that stays open. Kinds of requests take turns
+in short rounds, so that what else the machine does meets all of them; a figure is the median over rounds, its spread
+the quartiles.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import psutil
+
+from benchmarks.senders import post
+from pskd_core.config import parse_spec
+from pskd_core.data.columnar import Dataset
+from pskd_core.data.importing import import_dataset
+from pskd_core.data.splits import plan_folds
+from pskd_core.inference import Bundle
+from pskd_core.run import Run
+from store.migrate import upgrade
+from store.settings import Settings
+from tests.integration.api.stored import Stored, write_trees
+from tests.integration.worker.stack import Stack, running, until
+from tests.services import free_port
+from tests.small import SMALL_SOURCE
+
+HOST = "127.0.0.1"
+RATE_HZ = 50
+_ROUND = 50  # requests of a kind
+_WARM = 100
+_CSV_ROWS = 200
+_SPEC = {
+    "protocol": {"kind": "subjects", "train": ["1", "2", "3"], "test": ["4"]},
+    "validation": {"kind": "subjects", "subjects": ["3"]},
+    "method": {"kind": "none"},
+    "student": {"inputs": ["accelerometer"], "backbone": {"kind": "tiny"}},
+    "training": {"epochs": 2, "batch_size": 16},
+}
+
+
+def train(folder: Path) -> Path:
+    """The bundle of a `tiny` student, calibrated, of which only the size matters here."""
+    import_dataset(SMALL_SOURCE, folder / "data")
+    dataset = Dataset.open(folder / "data")
+    spec = parse_spec(_SPEC)
+    (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
+    run = Run(dataset, spec, fold, seed=0)
+    list(run.epochs())
+    run.finish()
+    run.export(folder / "bundle")
+    return folder / "bundle"
+
+
+@contextmanager
+def serving(folder: Path, bundle: Path) -> Iterator[tuple[Stack, int]]:
+    """An API process that serves the bundle as model `tiny`, and its port."""
+    url = f"sqlite:///{folder / 'pskd.db'}"
+    upgrade(url)
+    trees = write_trees(folder / "trees", bundle)
+    with running(
+        folder / "home", database_url=url, broker_url="redis://127.0.0.1:1/0", object_store_url=trees.url
+    ) as stack:
+        stored = Stored(Settings(**stack.settings.model_dump(include=set(Settings.model_fields))), trees)
+        stored.dataset()
+        stored.finished_job()
+        stored.database.dispose()
+        port = free_port()
+        stack.start("api", port=port)
+        until(lambda: _answers(port), what="the API")
+        yield stack, port
+
+
+def _answers(port: int) -> bool:
+    try:
+        with Connection(port) as connection:
+            return connection.ask(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")[0] == 204
+    except OSError:
+        return False
+
+
+class Connection:
+    """One that stays open; a library's client would cost more than what is measured."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        self._socket.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._more()
+        head, _, body = received.partition(b"\r\n\r\n")
+        lengths = [
+            line.partition(b":")[2] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+        ]
+        size = int(lengths[0]) if lengths else 0
+        while len(body) < size:
+            body += self._more()
+        return int(head.split()[1]), body
+
+    def _more(self) -> bytes:
+        if not (data := self._socket.recv(1 << 16)):
+            raise ConnectionError("the server has closed the connection")
+        return data
+
+
+def requests(frames: int) -> dict[str, bytes]:
+    """One of each kind; `frames` is what the model takes."""
+    noise = np.random.default_rng(0).normal(0, 0.2, (max(_CSV_ROWS, frames), 3)) + np.array([0, 0, 1])
+    window, table = noise[:frames].round(4), noise[:_CSV_ROWS]
+    csv = b"x (g),y (g),z (g)\n" + b"".join(b"%.4f,%.4f,%.4f\n" % tuple(row) for row in table)
+    tensor = {"name": "windows", "shape": [1, 3, frames], "datatype": "FP32", "data": window.T.ravel().tolist()}
+    classify, infer = "/v1/models/tiny/classify", "/v2/models/tiny/infer"
+    return {
+        "empty": f"GET /livez HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode(),
+        "float32": post(
+            f"{classify}?format=float32&rate_hz={RATE_HZ}&unit=g",
+            host=HOST,
+            body=window.astype("<f4").tobytes(),
+            kind="application/octet-stream",
+        ),
+        "v2": post(infer, host=HOST, body=json.dumps({"inputs": [tensor]}).encode()),
+        "csv": post(f"{classify}?rate_hz={RATE_HZ}", host=HOST, body=csv, kind="text/csv"),
+    }
+
+
+def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
+    """All figures."""
+    bundle = Bundle.load(train(folder))
+    frames = bundle.info.frames
+    window = np.zeros((1, 3, frames), np.float32)
+    with serving(folder, folder / "bundle") as (stack, port), Connection(port) as connection:
+        asked = requests(frames)
+        calls: dict[str, Callable[[], object]] = {name: _asking(connection, each) for name, each in asked.items()}
+        calls["model"] = lambda: bundle.judge(window)
+        took_s = _rounds(calls, rounds)
+        memory = psutil.Process(stack.processes[0].pid).memory_info().rss / 2**20
+    rows = [
+        _row("classify, one window as float32 ÷ an empty request", _ratios(took_s, "empty", "float32"), at_least=0.6),
+        _row("V2 infer, one window as flat JSON ÷ an empty request", _ratios(took_s, "empty", "v2"), at_least=0.5),
+        _row("classify, CSV of 200 rows, ms above the model alone", _above_ms(took_s, "csv", "model"), at_most=1.0),
+        _row("memory of the API with a model loaded, MiB", [memory], at_most=150.0),
+    ]
+    return {
+        "rows": rows,
+        "ms": {name: round(1000 * statistics.median(each), 3) for name, each in took_s.items()},
+        "rounds": rounds,
+        "requests_a_round": _ROUND,
+        "cores": os.cpu_count(),
+        "load_of_the_machine": os.getloadavg()[0],
+    }
+
+
+def _asking(connection: Connection, request: bytes) -> Callable[[], object]:
+    def ask() -> None:
+        status, body = connection.ask(request)
+        if status not in {200, 204}:
+            raise RuntimeError(f"answered {status}: {body[:300]!r}")
+
+    return ask
+
+
+def _rounds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds a call of each kind, the median of each round."""
+    for call in calls.values():
+        for _ in range(_WARM):
+            call()
+    took_s: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            took_s[name].append(statistics.median(_timed(call) for _ in range(_ROUND)))
+    return took_s
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began_at = time.perf_counter()
+    call()
+    return time.perf_counter() - began_at
+
+
+def _ratios(took_s: Mapping[str, list[float]], one: str, other: str) -> list[float]:
+    return [a / b for a, b in zip(took_s[one], took_s[other], strict=True)]
+
+
+def _above_ms(took_s: Mapping[str, list[float]], one: str, other: str) -> list[float]:
+    return [1000 * (a - b) for a, b in zip(took_s[one], took_s[other], strict=True)]
+
+
+def _row(
+    name: str, values: list[float], *, at_least: float | None = None, at_most: float | None = None
+) -> dict[str, Any]:
+    value = statistics.median(values)
+    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [value] * 3
+    ok = value >= at_least if at_least is not None else at_most is not None and value <= at_most
+    reach = f"≥ {at_least:g}" if at_least is not None else f"≤ {at_most:g}"
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "reach": reach,
+        "ok": ok,
+        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = ["| what | value | quartiles | reach | reached |", "|---|---|---|---|---|"]
+    for row in rows:
+        low, high = row["quartiles"]
+        lines.append(
+            f"| {row['name']} | {row['value']} | {low} to {high} | {row['reach']} | {'yes' if row['ok'] else 'no'} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the table, and write it and all figures down."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pskd-serving-") as folder:
+        found = measure(Path(folder), rounds=options.rounds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(table(found["rows"]) + json.dumps({key: found[key] for key in found if key != "rows"}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
