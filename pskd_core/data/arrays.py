@@ -30,7 +30,7 @@ _WIDEST = 1000  # columns of an array of which the caller names three
 _NPY_HEAD = re.compile(rb"\x93NUMPY(?:\x01.(..)|[\x02\x03].(....))", re.DOTALL)
 _NPY_SHAPE = re.compile(
     rb"\{'descr': *'(?P<dtype>[<>=|]?[fiu]\d)', *'fortran_order': *(?P<fortran>True|False), *"
-    rb"'shape': *\((?P<shape>[\d, ]{0,99})\),? *\}\s*"
+    rb"'shape': *\((?P<shape>(?:\d{1,19}, *)*(?:\d{1,19} *)?)\),? *\}\s*"
 )
 
 AnyArray = npt.NDArray[Any]

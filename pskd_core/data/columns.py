@@ -22,7 +22,7 @@ from pskd_core.errors import DataError
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _MOST_ROWS = 10_000_000  # of which 24 hours at 100 Hz are 8.6 million; a page of one value holds as many as it likes
-_MOST_BYTES = 1 << 29  # of the columns that are read
+_MOST_BYTES = 1 << 29  # of a file's columns
 _MOST_COLUMNS = 10_000  # of a text
 _HOLES = {"", "nan", "na", "n/a", "null", "none", "-"}
 
@@ -230,9 +230,11 @@ def open_parquet(data: bytes, file: str | None) -> Any:
         detail = "Parquet needs pyarrow: `pip install 'pskd[parquet]'`, or store CSV, .npy or .npz"
         raise DataError(detail, file=file) from missing
     try:
-        return parquet.ParquetFile(BufferReader(data))
-    except (ArrowException, OSError) as broken:
+        held = parquet.ParquetFile(BufferReader(data))
+        _ = held.schema_arrow.names  # decoded only here
+    except (ArrowException, OSError, UnicodeDecodeError) as broken:
         raise DataError(f"a damaged Parquet file ({str(broken)[:200]})", file=file) from broken
+    return held
 
 
 def read_parquet_columns(held: Any, names: Sequence[str], file: str | None) -> Any:
@@ -262,8 +264,8 @@ def _refuse_beyond(held: Any, names: Sequence[str], file: str | None) -> None:
     if rows > _MOST_ROWS:
         detail = f"{rows} rows are more than the {_MOST_ROWS} that are read at once; cut it up"
         raise DataError(detail, file=file)
-    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in names)
+    # Of all columns: what is told of one alone ends the process where that is damaged (`terminate`, pyarrow 25).
+    size = sum(group.total_byte_size for group in groups)
     if size > _MOST_BYTES:
         detail = f"its columns inflate to {size} bytes, more than the {_MOST_BYTES} that are read at once; cut it up"
         raise DataError(detail, file=file)

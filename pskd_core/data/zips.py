@@ -59,6 +59,8 @@ def opened_zip(
             entries = archive.infolist()
             if len(entries) > counted:
                 raise zipfile.BadZipFile("its directory is not where it ends")
+            if not all(entry.filename for entry in entries):
+                raise zipfile.BadZipFile("one of its files has no name")  # of which `is_dir` asks the last letter
             for entry in entries:
                 _refuse_place(entry, file)
             _refuse_twice(entries, file)

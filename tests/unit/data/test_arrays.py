@@ -78,7 +78,8 @@ def test_headers_that_promise_much_allocate_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [b"(0, 9999999999999999999, 3)", b"(0, 9999999999, 9999999999)", b"(0," + b"1," * 47 + b")"]
+    "shape",
+    [b"(0, 9999999999999999999, 3)", b"(0, 9999999999, 9999999999)", b"(0," + b"1," * 47 + b")", b"(1 0, 3)", b"(,3)"],
 )
 def test_shapes_that_cannot_be_are_damage(shape: bytes) -> None:
     """Sizes whose product is 0, although no array can have them, are refused like any other damage."""

@@ -222,6 +222,9 @@ def test_a_zip_without_one_accelerometer_is_refused(members: dict[str, bytes], m
         (gt3x(), "export it from ActiLife as raw CSV"),
         (columns_of(VALUES, "time", "a", "b", "c"), "no accelerometer x, y and z"),
         (b"PAR1" + bytes(60), "a damaged Parquet file"),
+        (loggers.whole()["walk.parquet"].replace(b"time (s)", b"time \xff(s"), "a damaged Parquet file"),
+        # Columns that may not be empty, beside statistics of some that may: asked for by column, they end the process.
+        (loggers.whole()["walk.parquet"].replace(b"\x25\x02\x18", b"\x25\x00\x18"), "a damaged Parquet file"),
     ],
 )
 def test_what_is_no_raw_acceleration_is_refused_with_the_reason(data: bytes, message: str) -> None:

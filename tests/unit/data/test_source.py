@@ -51,6 +51,14 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
             files.read("bomb", most_bytes=1000)
 
 
+def test_a_zip_of_a_file_without_a_name_is_damaged(tmp_path: Path) -> None:
+    """A name that begins with NUL is an empty one."""
+    archive = made_zip(tmp_path / "nameless.zip", {"walk.csv": b"1,2,3"})
+    archive.write_bytes(archive.read_bytes().replace(b"walk.csv", b"\0alk.csv"))
+    with pytest.raises(DataError, match="one of its files has no name"), open_source(archive):
+        pass
+
+
 def test_a_path_that_leads_out_of_the_zip_is_refused(tmp_path: Path) -> None:
     """Nothing is ever written under a member's name, and names that would lead elsewhere are refused all the same."""
     (tmp_path / "secret").write_bytes(b"secret")
