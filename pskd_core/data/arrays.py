@@ -30,7 +30,7 @@ _WIDEST = 1000  # columns of an array of which the caller names three
 _NPY_HEAD = re.compile(rb"\x93NUMPY(?:\x01.(..)|[\x02\x03].(....))", re.DOTALL)
 _NPY_SHAPE = re.compile(
     rb"\{'descr': *'(?P<dtype>[<>=|]?[fiu]\d)', *'fortran_order': *(?P<fortran>True|False), *"
-    rb"'shape': *\((?P<shape>(?:\d{1,19}, *)*(?:\d{1,19} *)?)\),? *\}\s*"
+    rb"'shape': *\((?P<shape>[\d, ]{0,99})\),? *\}\s*"
 )
 
 AnyArray = npt.NDArray[Any]
@@ -123,10 +123,10 @@ def _npy_head(data: bytes, file: str | None) -> _NpyHead:
     if head is None or said is None:
         detail = "not one plain array of numbers, or damaged; pickled objects are never loaded"
         raise DataError(detail, file=file)
-    shape = tuple(int(size) for size in said["shape"].split(b",") if size.strip())
     try:
+        shape = tuple(int(size) for size in said["shape"].split(b",") if size.strip())
         dtype = np.dtype(said["dtype"].decode())
-    except TypeError as unknown:
+    except (TypeError, ValueError) as unknown:
         raise DataError(f"a damaged .npy file ({unknown})", file=file) from unknown
     return _NpyHead(dtype, said["fortran"] == b"True", shape, head.end() + length)
 
