@@ -9,22 +9,17 @@ Example:
             print(event.kind, event.data)
 """
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar, Unpack
+from typing import Any, BinaryIO, Unpack
 from urllib.parse import quote
 
-from httpx import Response
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
 
 from client.answers import (
     AliasChange,
-    Answer,
     Classification,
     Dataset,
     DatasetSummary,
@@ -45,46 +40,25 @@ from client.answers import (
     SweepEstimate,
     SweepSummary,
 )
-from client.errors import ImportFailed, NoDataset, NotFound, Refused, Strange, Unreachable, WaitedTooLong
+from client.asking import Asking
+from client.errors import ImportFailed, NoDataset, NotFound, Refused, Unreachable, WaitedTooLong
 from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.live import Asked, Told, labels
-from client.transport import Body, Patience, Transport
+from client.transport import Patience
 from client.upkeep import Deletion, Key, NewKey, Usage
 from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
 
-DEFAULT_URL = "http://127.0.0.1:8750"
-_LOOK_EVERY_S = 0.5
-_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+LOOK_EVERY_S = 0.5
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
 # Enough for a service that restarts: about forty seconds of silence.
-_FOLLOW_ATTEMPTS = 10
-
-A = TypeVar("A", bound=Answer)
+FOLLOW_ATTEMPTS = 10
 
 
-class Client:
+class Client(Asking):
     """A service at one URL: by default PSKD_URL's, else this machine's embedded stack; the key is PSKD_API_KEY's."""
-
-    def __init__(self, url: str | None = None, *, api_key: str | None = None) -> None:
-        key = api_key or os.environ.get("PSKD_API_KEY") or None
-        self._transport = Transport(url or os.environ.get("PSKD_URL") or DEFAULT_URL, key)
-
-    @property
-    def url(self) -> str:
-        """Where the service is."""
-        return self._transport.url
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._transport.close()
 
     # --- Datasets -------------------------------------------------------------------------------------------------
 
@@ -101,7 +75,7 @@ class Client:
         """Import a folder or zip that the service itself can read, if its operator allows that."""
         return self._import({"kind": "path", "path": str(path.resolve())}, name)
 
-    def import_synthetic(self, name: str, **recipe: int) -> Dataset:
+    def import_synthetic(self, name: str, /, **recipe: int) -> Dataset:
         """Import a generated dataset; `recipe` may give subjects, trials, classes, seed."""
         return self._import({"kind": "synthetic", **recipe}, name)
 
@@ -135,13 +109,9 @@ class Client:
             ImportFailed: it cannot be used.
             WaitedTooLong: the import goes on after `timeout_s`.
         """
-        deadline = time.monotonic() + timeout_s
-        while (dataset := self.dataset(dataset_id)).state == "validating":
-            if time.monotonic() > deadline:
-                raise WaitedTooLong(f"dataset {dataset.name!r} is still being imported after {timeout_s:g} s")
-            time.sleep(_LOOK_EVERY_S)
-        if dataset.state == "failed":
-            raise ImportFailed(f"the import of {dataset.name!r} failed: {dataset.detail}")
+        began = time.monotonic()
+        while not is_imported(dataset := self.dataset(dataset_id), waited_s=time.monotonic() - began, most_s=timeout_s):
+            time.sleep(LOOK_EVERY_S)
         return dataset
 
     def delete_dataset(self, dataset_id: str, *, force: bool = False) -> Deletion:
@@ -188,7 +158,7 @@ class Client:
 
     def predictions(self, run_id: str) -> bytes:
         """What a finished run's student said of every sample, as an `.npz`; the core's `read_predictions` reads it."""
-        return self._transport.get(f"/v1/runs/{run_id}/predictions").content
+        return self.transport.get(f"/v1/runs/{run_id}/predictions").content
 
     def cancel(self, job_id: str) -> Job:
         """End a job; what it has finished stays."""
@@ -223,11 +193,11 @@ class Client:
 
     def follow(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """Events above `after` as they happen, until the job has ended; a broken connection is taken up again."""
-        patience = Patience(attempts=_FOLLOW_ATTEMPTS)
+        patience = Patience(attempts=FOLLOW_ATTEMPTS)
         while True:
             try:
                 headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-                with self._transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
+                with self.transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
                     if response.status_code == 204:  # the job has ended and all was told
                         return
                     for event in events_of(response.iter_lines()):
@@ -235,7 +205,7 @@ class Client:
                         patience.renew()
                         yield event
             except (Unreachable, Refused) as error:
-                patience.wait_after(error)
+                time.sleep(patience.pause_after(error))
 
     def wait(self, job_id: str) -> Job:
         """The job once it has ended, however it ended."""
@@ -261,6 +231,10 @@ class Client:
         """One sweep as it stands; `x` and `y` are the parameters of its heat map."""
         return self._get(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}", x=x, y=y)
 
+    def sweep_summary(self, sweep_id: str) -> SweepSummary:
+        """One sweep without its trials."""
+        return self._get(SweepSummary, f"/v1/sweeps/{quote(sweep_id, safe='')}/summary")
+
     def cancel_sweep(self, sweep_id: str) -> Sweep:
         """End a sweep; what its trials have finished stays."""
         return self._post(Sweep, f"/v1/sweeps/{quote(sweep_id, safe='')}/cancel")
@@ -272,9 +246,9 @@ class Client:
     def follow_sweep(self, sweep_id: str) -> Iterator[Sweep]:
         """The sweep as it stands now and whenever a trial has changed its state, until it has ended."""
         yield (seen := self.sweep(sweep_id))
-        while seen.state not in _ENDED:
-            time.sleep(_LOOK_EVERY_S)
-            now = self._get(SweepSummary, f"/v1/sweeps/{quote(sweep_id, safe='')}/summary")
+        while seen.state not in ENDED:
+            time.sleep(LOOK_EVERY_S)
+            now = self.sweep_summary(sweep_id)
             if (now.state, now.counts) != (seen.state, seen.counts):
                 yield (seen := self.sweep(sweep_id))  # with all trials and scores, which are many
 
@@ -321,11 +295,11 @@ class Client:
         """
         path = f"/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}"
         try:
-            condition = {"If-Match": self._transport.get(path).headers["ETag"]}
+            condition = {"If-Match": self.transport.get(path).headers["ETag"]}
         except NotFound:  # a new alias; if it is the model that is missing, the next answer says so
             condition = {"If-None-Match": "*"}
         body = {"version": version, "force": force, "reason": reason}
-        return self._read(ModelAlias, self._transport.put(path, body, condition))
+        return self._read(ModelAlias, self.transport.put(path, body, condition))
 
     def history(self, model: str) -> Iterator[AliasChange]:
         """What happened to a model's aliases, newest first."""
@@ -366,7 +340,7 @@ class Client:
 
     def live(self, model: str, samples: Iterable[ArrayLike], **asked: Unpack[Asked]) -> Iterator[Told]:
         """Labels of a sensor's samples while it measures; `client.live` says what goes in and comes out."""
-        return labels(self._transport, model, samples, asked)
+        return labels(self.transport, model, samples, asked)
 
     # --- Keys and usage -------------------------------------------------------------------------------------------
 
@@ -412,37 +386,22 @@ class Client:
         while sent.state == "waiting" and sent.status is None and sent.detail is None:
             if time.monotonic() > deadline:
                 raise WaitedTooLong(f"nobody has sent the message within {timeout_s:g} s; does the keeper run?")
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
             sent = next(each for each in self.deliveries(webhook_id) if each.id == sent.id)
         return sent
 
     def remove_webhook(self, webhook_id: str) -> None:
         """Tell a URL nothing more."""
-        self._transport.delete(f"/v1/webhooks/{quote(webhook_id, safe='')}")
+        self.transport.delete(f"/v1/webhooks/{quote(webhook_id, safe='')}")
 
-    def _delete(self, path: str, *, force: bool) -> Deletion:
-        return self._read(Deletion, self._transport.delete(path, force=force))
 
-    def _get(self, answer: type[A], path: str, **parameters: Any) -> A:
-        return self._read(answer, self._transport.get(path, **parameters))
-
-    def _post(self, answer: type[A], path: str, body: Body = dict, *, key: str | None = None, **parameters: Any) -> A:
-        return self._read(answer, self._transport.post(path, body, key=key, **parameters))
-
-    def _read(self, answer: type[A], response: Response) -> A:
-        try:
-            return answer.model_validate_json(response.content)
-        except ValidationError as strange:
-            raise Strange(self.url) from strange
-
-    def _pages(self, path: str, page: type[Page[A]], **filters: Any) -> Iterator[A]:
-        cursor: str | None = None
-        while True:
-            found = self._get(page, path, cursor=cursor, **filters)
-            yield from found.items
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+def is_imported(dataset: Dataset, *, waited_s: float, most_s: float) -> bool:
+    """Whether it is ready; raises as `Client.wait_for_dataset` does."""
+    if dataset.state == "failed":
+        raise ImportFailed(f"the import of {dataset.name!r} failed: {dataset.detail}")
+    if dataset.state == "validating" and waited_s > most_s:
+        raise WaitedTooLong(f"dataset {dataset.name!r} is still being imported after {most_s:g} s")
+    return dataset.state != "validating"
 
 
 def _plain(spec: JobSpec | SweepSpec | Mapping[str, Any]) -> Mapping[str, Any]:

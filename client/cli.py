@@ -9,7 +9,8 @@ from typer.core import TyperGroup
 
 from client import output
 from client.answers import Dataset, Estimate, Job
-from client.api import DEFAULT_URL, Client
+from client.api import Client
+from client.asking import DEFAULT_URL
 from client.backup_commands import backup, restore
 from client.classify_command import classify
 from client.comparison import print_comparison

@@ -7,13 +7,16 @@ Example:
                 print(told.end_s, told.label)
 """
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from types import TracebackType
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 from urllib.parse import quote
 
 import numpy as np
+import websockets.asyncio.client as async_socket
 from numpy.typing import ArrayLike
 from pydantic import Field, TypeAdapter, ValidationError
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
@@ -90,24 +93,63 @@ def labels(transport: Transport, model: str, samples: Iterable[ArrayLike], asked
         Refused: the service does not open the stream.
         StreamBroken: it ended before the samples did.
     """
-    with transport.socket(f"/v1/models/{quote(model, safe='')}/stream", **asked) as socket:
+    with transport.socket(_path(model), **asked) as socket:
         wrong: list[Exception] = []
         threading.Thread(target=_send, args=(socket, samples, wrong), daemon=True).start()
-        detail = ""
-        try:
+        answers = _Answers(transport.url)
+        with answers:
             for text in socket:
-                told = _ANSWERS.validate_json(text)
-                if isinstance(told, _Failed):
-                    detail = told.detail
-                else:
+                if (told := answers.take(text)) is not None:
                     yield told
-        except ConnectionClosedError as broken:
-            code, reason = (broken.rcvd.code, broken.rcvd.reason) if broken.rcvd else (None, "")
-            raise StreamBroken(transport.url, code, detail or reason) from broken
-        except ValidationError as strange:
-            raise Strange(transport.url) from strange
         if wrong:
             raise wrong[0]
+
+
+async def labels_async(
+    transport: Transport, model: str, samples: AsyncIterable[ArrayLike], asked: Asked
+) -> AsyncIterator[Told]:
+    """`labels` for a program that awaits, of samples that it awaits too."""
+    async with transport.socket_async(_path(model), **asked) as socket:
+        sending = asyncio.create_task(_send_async(socket, samples))
+        answers = _Answers(transport.url)
+        try:
+            with answers:
+                async for text in socket:
+                    if (told := answers.take(text)) is not None:
+                        yield told
+            await sending
+        finally:
+            sending.cancel()
+
+
+class _Answers:
+    """What comes out of a stream, and its end as an error if it ended early; a context around what receives."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._detail = url, ""
+
+    def take(self, text: str | bytes) -> Told | None:
+        """What is told, unless it is why the stream is about to end."""
+        try:
+            told = _ANSWERS.validate_json(text)
+        except ValidationError as strange:
+            raise Strange(self._url) from strange
+        if isinstance(told, _Failed):
+            self._detail = told.detail
+            return None
+        return told
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, ConnectionClosedError):
+            code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd else (None, "")
+            raise StreamBroken(self._url, code, self._detail or reason) from error
+
+
+def _path(model: str) -> str:
+    return f"/v1/models/{quote(model, safe='')}/stream"
 
 
 def _send(socket: ClientConnection, samples: Iterable[ArrayLike], wrong: list[Exception]) -> None:
@@ -121,6 +163,19 @@ def _send(socket: ClientConnection, samples: Iterable[ArrayLike], wrong: list[Ex
         except Exception as error:  # noqa: BLE001  # of whatever yields the samples; raised where the answers are read
             wrong.append(error)
         socket.send(_END)
+    except ConnectionClosed:
+        pass  # whoever reads the answers learns why
+
+
+async def _send_async(socket: async_socket.ClientConnection, samples: AsyncIterable[ArrayLike]) -> None:
+    """As `_send`; what goes wrong where the samples come from is raised once it is told that they have ended."""
+    try:
+        try:
+            async for batch in samples:
+                for message in _messages(np.asarray(batch, np.float64)):
+                    await socket.send(message)
+        finally:
+            await socket.send(_END)
     except ConnectionClosed:
         pass  # whoever reads the answers learns why
 

@@ -4,14 +4,15 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import Any
 
 import httpx
+import websockets.asyncio.client as async_socket
+import websockets.sync.client as sync_socket
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from client.errors import BadKey, Refused, Unreachable, refusal
 
@@ -31,11 +32,15 @@ class Transport:
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {} if api_key is None else {"Authorization": f"Bearer {_checked(api_key)}"}
-        host = _host(self.url)
         # A proxy named by the environment is for reaching other machines.
-        self._http = httpx.Client(
-            base_url=self.url, timeout=_TIMEOUT, headers=headers, trust_env=not _is_loopback(host)
-        )
+        self._trust_env = not _is_loopback(_host(self.url))
+        self._options: dict[str, Any] = {
+            "base_url": self.url,
+            "timeout": _TIMEOUT,
+            "headers": headers,
+            "trust_env": self._trust_env,
+        }
+        self._http = httpx.Client(**self._options)
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Read something; parameters that are None are left out."""
@@ -63,24 +68,49 @@ class Transport:
             _check(response)
             yield response
 
+    @asynccontextmanager
+    async def stream_async(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+        """`stream` for a program that awaits."""
+        async with httpx.AsyncClient(**self._options) as http:
+            with self._named_errors():
+                async with http.stream("GET", path, headers=dict(headers)) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    _check(response)
+                    yield response
+
     @contextmanager
-    def socket(self, path: str, **parameters: Any) -> Iterator[ClientConnection]:
+    def socket(self, path: str, **parameters: Any) -> Iterator[sync_socket.ClientConnection]:
         """A WebSocket, closed when the block ends; parameters that are None are left out."""
-        query = httpx.QueryParams(_given(parameters))
-        key = {name: value for name, value in self._http.headers.items() if name == "authorization"}
+        with self._opened():
+            socket = sync_socket.connect(self._socket_url(path, parameters), **self._socket_options)
+        with socket:
+            yield socket
+
+    @asynccontextmanager
+    async def socket_async(self, path: str, **parameters: Any) -> AsyncIterator[async_socket.ClientConnection]:
+        """`socket` for a program that awaits."""
+        with self._opened():
+            socket = await async_socket.connect(self._socket_url(path, parameters), **self._socket_options)
+        async with socket:
+            yield socket
+
+    def _socket_url(self, path: str, parameters: Mapping[str, Any]) -> str:
+        return f"{self.url.replace('http', 'ws', 1)}{path}?{httpx.QueryParams(_given(parameters))}"
+
+    @property
+    def _socket_options(self) -> dict[str, Any]:
+        return {"additional_headers": self._options["headers"], "proxy": True if self._trust_env else None}
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
         try:
-            socket = connect(
-                f"{self.url.replace('http', 'ws', 1)}{path}?{query}",
-                additional_headers=key,
-                proxy=True if self._http.trust_env else None,
-            )
+            yield
         except InvalidStatus as refused:
             answer = refused.response
             raise _refused(answer.status_code, answer.headers, bytes(answer.body or b"")) from refused
         except (OSError, WebSocketException) as error:
             raise Unreachable(self.url, str(error) or type(error).__name__) from error
-        with socket:
-            yield socket
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,7 +124,7 @@ class Transport:
                     response = self._http.request(method, path, **{**rest, **body()})
                 _check(response)
             except (Unreachable, Refused) as error:
-                patience.wait_after(error)
+                time.sleep(patience.pause_after(error))
             else:
                 return response
 
@@ -112,14 +142,14 @@ class Patience:
     def __init__(self, *, attempts: int) -> None:
         self._attempts, self._failures = attempts, 0
 
-    def wait_after(self, error: Unreachable | Refused) -> None:
-        """Sleep before another attempt; raises `error` if another would not help or has been made often enough."""
+    def pause_after(self, error: Unreachable | Refused) -> float:
+        """Seconds before another attempt; raises `error` if another would not help or has been made often enough."""
         self._failures += 1
         if self._failures == self._attempts or not _may_pass(error):
             raise error
-        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # nosec B311 # no secret
+        pause_s: float = _FIRST_PAUSE_S * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # nosec B311 # no secret
         asked_s = error.retry_after_s if isinstance(error, Refused) else 0.0
-        time.sleep(min(max(pause_s, asked_s), _LONGEST_PAUSE_S))
+        return min(max(pause_s, asked_s), _LONGEST_PAUSE_S)
 
     def renew(self) -> None:
         """Something arrived, so the failures before are forgotten."""

@@ -385,3 +385,12 @@ def _count_time(session: Session, run: Run) -> None:
     if run.claimed_at is not None:
         run.ran_s += (present(session.scalar(select(db_now()))) - run.claimed_at).total_seconds()
     run.deadline_at = None
+
+
+def curves(session: Session, run_id: str, *, of: str) -> dict[str, list[float]]:
+    """What was measured of one network, term by term, epoch after epoch."""
+    found = select(Metric).where(Metric.run_id == run_id, Metric.name.startswith(f"{of}/", autoescape=True))
+    values: dict[str, list[float]] = {}
+    for point in session.scalars(found.order_by(Metric.name, Metric.step)):
+        values.setdefault(point.name.removeprefix(f"{of}/"), []).append(point.value)
+    return values

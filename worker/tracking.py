@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from pskd_core import plots
 from store import outbox, registry, runs
 from store.engine import Database
 from store.lifecycle import ENDED_RUN, RunState
@@ -182,9 +183,16 @@ class Tracker:
         run, report = facts.run, facts.run.report or {}
         self._client.log_dict(tracking_id, report, "result.json")
         at_ms = _milliseconds(run.finished_at or run.created_at)
+        with self._database.read() as session:
+            curves = runs.curves(session, run.id, of="student")
+        title = f"{facts.job.name or facts.job.id}, seed {run.seed}, fold {run.fold}"
+        losses = plots.curves(curves, title=f"Losses of the student: {title}", across="its epochs", up="loss")
+        self._client.log_figure(tracking_id, losses, "plots/losses.png")
         for part in ("test", "validation"):
             if scores := report.get(part):
                 self._client.log_text(tracking_id, confusion_csv(scores, report["classes"]), f"confusion_{part}.csv")
+                matrix = plots.confusion(scores["confusion"], report["classes"], title=f"Student, {part}: {title}")
+                self._client.log_figure(tracking_id, matrix, f"plots/confusion_{part}.png")
                 figures = [Metric(f"final/{part}/{name}", scores[name], at_ms, run.epoch) for name in _FIGURES]
                 self._client.log_batch(tracking_id, metrics=figures)
         if run.bundle_digest is not None:

@@ -1,6 +1,7 @@
 """A real browser for tests of the pages: what it needs, what it complains of, and what it is given to show."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class Watched:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
     def _console(self, message: Any) -> None:
-        # A browser notes every refusal; those of dry runs are what tells the form's faults.
-        refused = message.location["url"].endswith("?dry_run=true") and "422" in message.text
+        # A browser notes every refusal; those that the service has a reason for are shown, which tests look at.
+        refused = "/v1/" in message.location["url"] and re.search(r"status of (?:409|422)", message.text)
         if message.type in {"error", "warning"} and not refused:
             self.complaints.append(f"{message.text} at {message.location}")
 

