@@ -183,9 +183,10 @@ class Client(Asking):
     def _ask(self, job_id: str, what: str) -> Job:
         return self._post(Job, f"/v1/jobs/{job_id}/{what}")
 
-    def metrics(self, job_id: str, names: Iterable[str] = ()) -> tuple[RunCurves, ...]:
-        """The curves of a job, run by run; all of them unless `names` are given."""
-        return self._get(JobMetrics, f"/v1/jobs/{job_id}/metrics", name=list(names) or None).runs
+    def metrics(self, job_id: str, names: Iterable[str] = (), *, by_class: bool = False) -> tuple[RunCurves, ...]:
+        """The curves of a job, run by run; all of them unless `names` are given, or those of single classes."""
+        asked = {"name": list(names) or None, "by_class": by_class or None}
+        return self._get(JobMetrics, f"/v1/jobs/{job_id}/metrics", **asked).runs
 
     def events(self, job_id: str) -> Iterator[Event]:
         """What has happened to a job so far."""

@@ -24,7 +24,7 @@ from store.lifecycle import (
     next_run_state,
 )
 from store.lookup import find_dataset
-from store.models import TENANT, Dataset, Event, Job, Metric, Run
+from store.models import BY_CLASS, TENANT, Dataset, Event, Job, Metric, Run
 from store.paging import Page
 from store.queues import queue_of
 from store.settle import job_happening, lock, run_happening, settle
@@ -179,9 +179,13 @@ def runs_of(session: Session, job_ids: Sequence[str]) -> Sequence[Run]:
     return session.scalars(found.options(defer(Run.report, raiseload=True))).all()
 
 
-def metrics(session: Session, job_id: str, *, names: Sequence[str] | None = None) -> Sequence[Metric]:
-    """All curves of a job, in order of run, name and step."""
+def metrics(
+    session: Session, job_id: str, *, names: Sequence[str] | None = None, by_class: bool = False
+) -> Sequence[Metric]:
+    """All curves of a job, in order of run, name and step: of all classes together, or of single ones."""
+    of_classes = Metric.name.startswith(BY_CLASS, autoescape=True)
     found = select(Metric).join(Run, Run.id == Metric.run_id).where(Run.job_id == job_id)
+    found = found.where(of_classes if by_class else ~of_classes)
     if names is not None:
         found = found.where(Metric.name.in_(names))
     return session.scalars(found.order_by(Run.position, Metric.name, Metric.step)).all()

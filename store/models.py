@@ -175,6 +175,9 @@ class WorkerSeen(Base):
     stopped_at: Mapped[datetime | None]  # in good order
 
 
+BY_CLASS = "by_class/"  # how names of curves of single classes begin
+
+
 class Metric(Base):
     """One value of one curve; `step` is the epoch, from 0."""
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import and_, select, update
@@ -16,7 +17,7 @@ from store.claims import Claim
 from store.errors import IllegalTransition, LostLease, NotFound, OverTime
 from store.events import Happening
 from store.lifecycle import CLAIMABLE, FailureCause, RunEvent, RunState, Wanted, next_run_state
-from store.models import TENANT, Dataset, Job, Metric, Run
+from store.models import BY_CLASS, TENANT, Dataset, Job, Metric, Run
 from store.queues import queue_of
 from store.seedstats import Tested
 from store.settle import name_of, run_happening, settle
@@ -162,9 +163,18 @@ def wanted(session: Session, claim: Claim) -> Wanted:
 
 
 def record_epoch(
-    session: Session, claim: Claim, *, epoch: int, epochs: int, phase: str, metrics: Mapping[str, float]
+    session: Session,
+    claim: Claim,
+    *,
+    epoch: int,
+    epochs: int,
+    phase: str,
+    metrics: Mapping[str, float],
+    by_class: Mapping[str, float] = MappingProxyType({}),
 ) -> bool:
     """Writes the metrics of epoch `epoch` (from 0) of `epochs`, the run's progress and a `run.epoch` event.
+
+    What was measured by class is kept beside them, under names of its own, and no event tells it: it is much.
 
     False if the epoch had been recorded before and is done again after a resume.
 
@@ -175,7 +185,9 @@ def record_epoch(
         ValueError: a metric is not finite.
     """
     run = claims.hold(session, Run, claim, _HELD)
-    _write_metrics(session, run.id, epoch, metrics)
+    _write_metrics(
+        session, run.id, epoch, {**metrics, **{f"{BY_CLASS}{name}": value for name, value in by_class.items()}}
+    )
     run.epochs = epochs
     if epoch < run.epoch:
         return False

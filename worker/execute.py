@@ -164,6 +164,7 @@ class Execution:
             epochs=report.total,
             phase=report.phase,
             metrics=report.metrics,
+            by_class=report.by_class,
         )
         if is_new:
             notes.epoch(session, self.settings, claimed.run_id, epoch=report.index, metrics=report.metrics)

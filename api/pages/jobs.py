@@ -14,7 +14,7 @@ from api.routers.jobs import list_jobs, read_job, read_report
 from api.routers.sweeps import read_sweep
 from api.schemas.jobs import RunOut
 from pskd_core.config import JobSpec, load_preset, preset_names
-from store import jobs
+from store import datasets, jobs
 from store.lifecycle import ENDED_JOB, JobState, RunState, possible
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -104,5 +104,6 @@ def show_job(
         part=part if part in PARTS else PARTS[0],
         network=of,
         networks=list(job.spec.networks),
+        classes=(datasets.get(session, job.dataset_id, tenant=caller.tenant).report or {}).get("classes", []),
         results=found,
     )

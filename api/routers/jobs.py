@@ -174,11 +174,14 @@ def read_metrics(
     session: Reading,
     caller: CallerDep,
     name: Annotated[list[str] | None, Query(description="only these curves; may be repeated")] = None,
+    by_class: Annotated[
+        bool, Query(description="instead those of single classes: `by_class/student/follows/TEACHER/INDEX`")
+    ] = False,
 ) -> JobMetrics:
     """Every curve of a job, run by run."""
     job = jobs.get(session, job_id, tenant=caller.tenant)
     curves: dict[str, dict[str, Curve]] = {}
-    for metric in jobs.metrics(session, job.id, names=name):
+    for metric in jobs.metrics(session, job.id, names=name, by_class=by_class):
         curve = curves.setdefault(metric.run_id, {}).setdefault(metric.name, Curve(steps=[], values=[]))
         curve.steps.append(metric.step)
         curve.values.append(metric.value)

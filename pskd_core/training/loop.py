@@ -54,7 +54,7 @@ def train(trainer: "Trainer", *, on_step: Callable[[int], None]) -> Iterator[Epo
         trainer.end(phase, epoch)
         metrics = trainer.report(meter.means())
         state.epoch = index + 1
-        yield EpochReport(index, len(plan), phase, state.steps, metrics)
+        yield EpochReport(index, len(plan), phase, state.steps, metrics, meter.means_by_class())
 
 
 class Trainer:
@@ -127,7 +127,9 @@ class Trainer:
             )
             self._update("student", student, result.total, result.terms, batch, meter)
             for name, weight in zip(guides, result.weights, strict=True):
-                meter.add(f"student/follows/{name}", weight.mean(), samples=len(batch.labels))
+                follows, classes = f"student/follows/{name}", output.logits.shape[1]
+                meter.add(follows, weight.mean(), samples=len(batch.labels))
+                meter.add_by_class(follows, weight, batch.labels, classes=classes)
         if self.state.averaged is not None and self.spec.training.ema_decay is not None:
             decay = self.spec.training.ema_decay
             update_average(self.state.averaged, student.network, decay=decay, step=student.steps)

@@ -34,6 +34,10 @@ def test_a_job_from_the_form_to_its_results(page: Page, dataset_id: str) -> None
     for part in ("Student", "Which teacher the student follows", "Teachers"):
         expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    page.get_by_text("Which teacher the student follows, class by class").click()
+    expect(page.locator("#class-charts figure")).to_have_count(6)
+    circle = page.locator("#class-charts").get_by_role("img", name="circle_cw")
+    assert "fusion" in str(circle.get_attribute("aria-label"))
     total = page.get_by_role("img", name="total: whole loss")
     assert "seed 0" in str(total.get_attribute("aria-label"))
     page.get_by_role("link", name="Clone").click()

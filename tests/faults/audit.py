@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from store import leaderboard
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
-from store.models import Configuration, ConfigurationResult, Dataset, Event, Job, Metric, ModelVersion, Run
+from store.models import BY_CLASS, Configuration, ConfigurationResult, Dataset, Event, Job, Metric, ModelVersion, Run
 from store.objects import ObjectStore
 from tests.faults import checker
 
@@ -72,7 +72,10 @@ def history(database: Database, objects: ObjectStore, recorded: Recorded) -> che
             jobs=[checker.Job(job.id, job.name, job.state, job.event_seq) for job in session.scalars(select(Job))],
             runs=list(_runs(session)),
             events=[checker.Event(row.job_id, row.seq, row.kind, row.data) for row in session.scalars(select(Event))],
-            points=[checker.Point(p.run_id, p.name, p.step, p.value) for p in session.scalars(select(Metric))],
+            points=[
+                checker.Point(p.run_id, p.name, p.step, p.value)
+                for p in session.scalars(select(Metric).where(~Metric.name.startswith(BY_CLASS, autoescape=True)))
+            ],
             standings=list(_standings(session)),
             counted={
                 (row.configuration_id, row.seed, row.fold): row.run_id

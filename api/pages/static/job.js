@@ -9,6 +9,9 @@
   const path = `/v1/jobs/${section.dataset.job}`;
   const runs = new Map(); // by id: {index, seed, fold, shown, curves: {name: {steps, values}}}
   const drawn = new Map(); // charts by title
+  const byClass = document.getElementById("by-class");
+  const ofClasses = new Map(); // by class: {chart, and by teacher a map from run to its curve}
+  const classes = JSON.parse(section.dataset.classes);
   let drawing = 0;
 
   const FOLLOWS = "student/follows/";
@@ -30,7 +33,11 @@
     const label = document.createElement("label");
     label.className = "check";
     const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
-    box.addEventListener("change", () => { run.shown = box.checked; redraw(); });
+    box.addEventListener("change", () => {
+      run.shown = box.checked;
+      redraw();
+      if (byClass.open) drawClasses().catch((refusal) => tell(refusal.message));
+    });
     const mark = Object.assign(document.createElement("span"), { className: `key key-${run.index % 8}` });
     label.append(box, mark, nameOf(run));
     return label;
@@ -60,17 +67,37 @@
     ));
   }
 
+  /** The mean over several lines, epoch by epoch. */
+  function meanOf(lines) {
+    const sums = new Map();
+    for (const line of lines) line.xs.forEach((step, at) => {
+      const [sum, count] = sums.get(step) || [0, 0];
+      sums.set(step, [sum + line.ys[at], count + 1]);
+    });
+    const xs = [...sums.keys()].sort((a, b) => a - b);
+    return { xs, ys: xs.map((step) => sums.get(step)[0] / sums.get(step)[1]) };
+  }
+
   /** How far the student follows each teacher: the mean over the runs shown. */
   function follows(names) {
-    return names.map((name, index) => {
-      const sums = new Map();
-      for (const line of linesOf(name)) line.xs.forEach((step, at) => {
-        const [sum, count] = sums.get(step) || [0, 0];
-        sums.set(step, [sum + line.ys[at], count + 1]);
-      });
-      const steps = [...sums.keys()].sort((a, b) => a - b);
-      return { label: name.slice(FOLLOWS.length), index, width: 3, xs: steps, ys: steps.map((step) => sums.get(step)[0] / sums.get(step)[1]) };
-    });
+    return names.map((name, index) => ({ label: name.slice(FOLLOWS.length), index, width: 3, ...meanOf(linesOf(name)) }));
+  }
+
+  /** The same for each class, a small chart each; asked for only by who wants to see it, since it is much. */
+  async function drawClasses() {
+    const found = await ask(`${path}/metrics?by_class=true`);
+    const lines = new Map(); // by class, by teacher
+    for (const run of found.runs.filter((each) => runs.get(each.run_id)?.shown)) {
+      for (const [name, curve] of Object.entries(run.curves)) {
+        const [teacher, index] = name.slice(`by_class/${FOLLOWS}`.length).split("/");
+        const teachers = lines.get(Number(index)) || new Map();
+        lines.set(Number(index), teachers.set(teacher, [...(teachers.get(teacher) || []), { xs: curve.steps, ys: curve.values }]));
+      }
+    }
+    for (const index of [...lines.keys()].sort((a, b) => a - b)) {
+      if (!ofClasses.has(index)) ofClasses.set(index, new Chart(document.getElementById("class-charts"), { title: classes[index] || `class ${index}`, sync: "classes", legend: true }));
+      ofClasses.get(index).draw([...lines.get(index)].sort().map(([label, each], at) => ({ label, index: at, width: 3, ...meanOf(each) })));
+    }
   }
 
   function grid(title) {
@@ -99,6 +126,7 @@
     const followed = names.filter((name) => name.startsWith(FOLLOWS));
     for (const name of terms.filter((each) => each.startsWith("student/"))) term(name);
     if (followed.length) chartOf("Which teacher the student follows", "mean weight of each teacher, over the runs shown", { wide: true, legend: true }).draw(follows(followed));
+    byClass.hidden = !followed.length;
     for (const name of terms.filter((each) => !each.startsWith("student/"))) term(name);
   }
 
@@ -133,6 +161,7 @@
   /** State and runs are the server's to tell; asked for once a second at most, however many events come. */
   function refresh(finished) {
     refreshing ||= setTimeout(() => { refreshing = 0; htmx.trigger(document.body, "changed"); }, 1000);
+    if (finished && byClass.open) drawClasses().catch((refusal) => tell(refusal.message));
     if (finished) setTimeout(() => htmx.trigger(document.body, "finished"), 1200);
   }
 
@@ -189,6 +218,7 @@
 
   document.addEventListener("DOMContentLoaded", async () => {
     log.addEventListener("change", redraw);
+    byClass.addEventListener("toggle", () => { if (byClass.open) drawClasses().catch((refusal) => tell(refusal.message)); });
     try {
       const found = await ask(`${path}/metrics`);
       for (const each of found.runs) {

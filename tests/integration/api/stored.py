@@ -105,7 +105,15 @@ class Stored:
         for epoch in range(2):
             with self.database.write() as session:
                 metrics = {"student/total": 1.0 / (epoch + 1), "student/ce": 0.5}
-                runs.record_epoch(session, claimed.claim, epoch=epoch, epochs=2, phase="student", metrics=metrics)
+                runs.record_epoch(
+                    session,
+                    claimed.claim,
+                    epoch=epoch,
+                    epochs=2,
+                    phase="student",
+                    metrics=metrics,
+                    by_class={"student/follows/a/1": epoch / 4},
+                )
 
     def succeed(self, claimed: ClaimedRun, *, accuracy: float = 0.75, said: Sequence[int] | None = None) -> None:
         """End a run well, with a real bundle; with `said`, classes of its test recordings, also with predictions."""

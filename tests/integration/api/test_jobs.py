@@ -201,6 +201,10 @@ def test_curves_come_run_by_run(service: TestClient, stored: Stored) -> None:
     assert (second["seed"], second["curves"]) == (1, {})
     chosen = service.get(f"/v1/jobs/{job_id}/metrics?name=student/ce&name=none").json()["runs"]
     assert list(chosen[0]["curves"]) == ["student/ce"]
+    of_classes, _ = service.get(f"/v1/jobs/{job_id}/metrics?by_class=true").json()["runs"]
+    assert of_classes["curves"] == {"by_class/student/follows/a/1": {"steps": [0, 1], "values": [0.0, 0.25]}}
+    events = service.get(f"/v1/jobs/{job_id}/events").json()["items"]
+    assert all("by_class" not in str(event) for event in events)
 
 
 @ON_BOTH

@@ -63,6 +63,11 @@ def test_reports_every_term_of_every_network(dataset: Dataset, spec: JobSpec) ->
     assert reports[0].metrics.keys() == {"skeleton/ce", "skeleton/total", "fusion/ce", "fusion/total"}
     terms = {"ce", "kd", "mk", "feature", "total", "follows/skeleton", "follows/fusion"}
     assert reports[1].metrics.keys() == {f"student/{term}" for term in terms}
+    assert reports[0].by_class == {}
+    for name in ("student/follows/skeleton", "student/follows/fusion"):
+        of_classes = [reports[1].by_class[f"{name}/{index}"] for index in range(len(dataset.info.classes))]
+        # Trials are as many of each class, and all of them make up the epoch.
+        assert sum(of_classes) / len(of_classes) == pytest.approx(reports[1].metrics[name], abs=0.02)
     method: Any = spec.method
     means = reports[1].metrics
     expected = (
