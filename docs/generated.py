@@ -166,7 +166,7 @@ def _type(schema: Schema) -> str:
         return " ".join(f"`{value}`" for value in schema["enum"])
     if options := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
         return " or ".join(map(_type, options))
-    bounds = " ".join(f"{sign} {schema[name]:g}" for name, sign in _BOUNDS.items() if name in schema)
+    bounds = " ".join(f"{sign} {schema[name]:.12g}" for name, sign in _BOUNDS.items() if name in schema)
     kind = str(schema.get("type", "anything"))
     if kind == "array" and (items := schema.get("items")):
         kind = f"list of {_type(items)}"

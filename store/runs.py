@@ -143,8 +143,9 @@ def _claimed(run: Run, job: Job, dataset: Dataset) -> ClaimedRun:
 
 
 def renew(session: Session, claim: Claim, *, lease_s: float) -> Wanted:
-    """Lengthens the lease and says what the user wants. Raises LostLease or OverTime."""
-    run = claims.lengthen(session, Run, claim, _HELD, lease_s=lease_s)
+    """Lengthens the lease and says what the user wants. Raises LostLease, also once it is given up, or OverTime."""
+    # A process that gives its run up needs a moment to end, in which its supervisor must not revive the lease.
+    run = claims.lengthen(session, Run, claim, _HELD & Run.last_end.is_(None), lease_s=lease_s)
     if run.deadline_at is not None and run.deadline_at < present(session.scalar(select(db_now()))):
         raise OverTime(_over_time(run.deadline_s))
     return run.wanted
@@ -311,7 +312,7 @@ def time_out(session: Session, claim: Claim) -> None:
 
 
 def lose(session: Session, claim: Claim, *, how: str) -> None:
-    """The run's process has ended as it should not have: remembers how, and lets the lease run out now.
+    """The run's process has ended, or ends, as it should not have: remembers how, and lets the lease run out now.
 
     Raises:
         LostLease: the claim is stale.

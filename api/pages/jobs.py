@@ -104,6 +104,6 @@ def show_job(
         part=part if part in PARTS else PARTS[0],
         network=of,
         networks=list(job.spec.networks),
-        classes=(datasets.get(session, job.dataset_id, tenant=caller.tenant).report or {}).get("classes", []),
+        classes=list((datasets.get(session, job.dataset_id, tenant=caller.tenant).report or {}).get("classes", {})),
         results=found,
     )

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, text, update
 from store import jobs, outlook, queueing, runs, workers
 from store.base import db_now
 from store.engine import Database
-from store.errors import OverTime, QuotaExceeded
+from store.errors import LostLease, OverTime, QuotaExceeded
 from store.lifecycle import RunState
 from store.models import Run
 from store.runs import ClaimedRun
@@ -151,6 +151,9 @@ def test_a_killed_process_is_named_when_the_run_is_given_up(prepared: Database) 
     assert run is not None
     with prepared.write() as session:
         runs.lose(session, run.claim, how="was killed by signal 9")
+    # Its supervisor may not have noticed yet: it must not revive the lease.
+    with pytest.raises(LostLease), prepared.write() as session:
+        runs.renew(session, run.claim, lease_s=120)
     with prepared.write() as session:
         assert runs.reap(session, max_stalled_attempts=1) == [run.run_id]
     with prepared.read() as session:
