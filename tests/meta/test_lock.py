@@ -1,8 +1,10 @@
 """The lock installs with plain pip anywhere, with a GPU or without."""
 
 import re
+from importlib.metadata import distribution
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.meta.project import ROOT, pyproject, requirements
 
@@ -27,3 +29,9 @@ def test_pins_what_pyproject_asks_for() -> None:
     wanted = requirements(*pyproject()["project"]["optional-dependencies"])
     unmet = [str(need) for name, need in wanted.items() if not need.specifier.contains(PINS.get(name, "0"))]
     assert unmet == []
+
+
+def test_installs_on_the_oldest_python_that_the_product_promises() -> None:
+    """The lock is made with a later one of its patches; Debian 12 has 3.11.2."""
+    needs = {name: distribution(name).metadata["Requires-Python"] for name in PINS}
+    assert [name for name, need in needs.items() if need and not SpecifierSet(need).contains("3.11.0")] == []
