@@ -12,8 +12,7 @@ import socket
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +21,7 @@ import numpy as np
 import psutil
 
 from benchmarks.senders import post
+from benchmarks.table import above_ms, in_turn, ratios, row, table
 from pskd_core.config import parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
@@ -152,13 +152,13 @@ def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
         asked = requests(frames)
         calls: dict[str, Callable[[], object]] = {name: _asking(connection, each) for name, each in asked.items()}
         calls["model"] = lambda: bundle.judge(window)
-        took_s = _rounds(calls, rounds)
+        took_s = in_turn(calls, rounds=rounds, repeats=_ROUND, warm=_WARM)
         memory = psutil.Process(stack.processes[0].pid).memory_info().rss / 2**20
     rows = [
-        _row("classify, one window as float32 ÷ an empty request", _ratios(took_s, "empty", "float32"), at_least=0.6),
-        _row("V2 infer, one window as flat JSON ÷ an empty request", _ratios(took_s, "empty", "v2"), at_least=0.5),
-        _row("classify, CSV of 200 rows, ms above the model alone", _above_ms(took_s, "csv", "model"), at_most=1.0),
-        _row("memory of the API with a model loaded, MiB", [memory], at_most=150.0),
+        row("classify, one window as float32 ÷ an empty request", ratios(took_s, "empty", "float32"), at_least=0.6),
+        row("V2 infer, one window as flat JSON ÷ an empty request", ratios(took_s, "empty", "v2"), at_least=0.5),
+        row("classify, CSV of 200 rows, ms above the model alone", above_ms(took_s, "csv", "model"), at_most=1.0),
+        row("memory of the API with a model loaded, MiB", [memory], at_most=150.0),
     ]
     return {
         "rows": rows,
@@ -177,59 +177,6 @@ def _asking(connection: Connection, request: bytes) -> Callable[[], object]:
             raise RuntimeError(f"answered {status}: {body[:300]!r}")
 
     return ask
-
-
-def _rounds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a call of each kind, the median of each round."""
-    for call in calls.values():
-        for _ in range(_WARM):
-            call()
-    took_s: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            took_s[name].append(statistics.median(_timed(call) for _ in range(_ROUND)))
-    return took_s
-
-
-def _timed(call: Callable[[], object]) -> float:
-    began_at = time.perf_counter()
-    call()
-    return time.perf_counter() - began_at
-
-
-def _ratios(took_s: Mapping[str, list[float]], one: str, other: str) -> list[float]:
-    return [a / b for a, b in zip(took_s[one], took_s[other], strict=True)]
-
-
-def _above_ms(took_s: Mapping[str, list[float]], one: str, other: str) -> list[float]:
-    return [1000 * (a - b) for a, b in zip(took_s[one], took_s[other], strict=True)]
-
-
-def _row(
-    name: str, values: list[float], *, at_least: float | None = None, at_most: float | None = None
-) -> dict[str, Any]:
-    value = statistics.median(values)
-    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [value] * 3
-    ok = value >= at_least if at_least is not None else at_most is not None and value <= at_most
-    reach = f"≥ {at_least:g}" if at_least is not None else f"≤ {at_most:g}"
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "reach": reach,
-        "ok": ok,
-        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown."""
-    lines = ["| what | value | quartiles | reach | reached |", "|---|---|---|---|---|"]
-    for row in rows:
-        low, high = row["quartiles"]
-        lines.append(
-            f"| {row['name']} | {row['value']} | {low} to {high} | {row['reach']} | {'yes' if row['ok'] else 'no'} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

@@ -1,0 +1,68 @@
+"""What the benchmarks share: calls timed in turn, rows of figures with what is to be reached, and their table."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Calls = Mapping[str, Callable[[], object]]
+Seconds = Mapping[str, list[float]]
+
+
+def in_turn(calls: Calls, *, rounds: int, repeats: int, warm: int) -> dict[str, list[float]]:
+    """Seconds a call of each kind, the median of `repeats` in each of the rounds, in which the kinds take turns.
+
+    What else the machine does so meets all of them; what is compared are the figures of one round.
+    """
+    for call in calls.values():
+        for _ in range(warm):
+            call()
+    took_s: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            took_s[name].append(statistics.median(_timed(call) for _ in range(repeats)))
+    return took_s
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began_at = time.perf_counter()
+    call()
+    return time.perf_counter() - began_at
+
+
+def ratios(took_s: Seconds, one: str, other: str) -> list[float]:
+    """Round by round, the time of `one` in times of the `other`."""
+    return [a / b for a, b in zip(took_s[one], took_s[other], strict=True)]
+
+
+def above_ms(took_s: Seconds, one: str, other: str) -> list[float]:
+    """Round by round, milliseconds that `one` takes above the `other`."""
+    return [1000 * (a - b) for a, b in zip(took_s[one], took_s[other], strict=True)]
+
+
+def row(
+    name: str, values: list[float], *, at_least: float | None = None, at_most: float | None = None
+) -> dict[str, Any]:
+    """One figure: the median of the values, their quartiles, and whether it is what is to be reached."""
+    value = statistics.median(values)
+    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [value] * 3
+    ok = value >= at_least if at_least is not None else at_most is not None and value <= at_most
+    reach = f"≥ {at_least:g}" if at_least is not None else f"≤ {at_most:g}"
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "reach": reach,
+        "ok": ok,
+        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = ["| what | value | quartiles | reach | reached |", "|---|---|---|---|---|"]
+    for row in rows:
+        low, high = row["quartiles"]
+        lines.append(
+            f"| {row['name']} | {row['value']} | {low} to {high} | {row['reach']} | {'yes' if row['ok'] else 'no'} |"
+        )
+    return "\n".join(lines) + "\n"
