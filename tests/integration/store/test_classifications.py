@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from store import census, classifications, outbox, usage
+from store.claims import Claim
 from store.classifications import ClaimedClassification, Labelled
 from store.engine import Database
 from store.errors import IllegalTransition, LostLease, NotFound
@@ -57,10 +58,11 @@ def test_golden_path(database: Database) -> None:
 def test_what_has_ended_names_neither_recording_nor_model(database: Database) -> None:
     """However it ends, the upload and the bundle are kept for nobody any more, and do not count."""
     ended = []
-    for end in (
+    ends: list[Callable[[Session, Claim], object]] = [
         lambda session, claim: classifications.finish(session, claim, LABELLED),
         lambda session, claim: classifications.fail(session, claim, cause=FailureCause.DATA, detail="no"),
-    ):
+    ]
+    for end in ends:
         ended.append(_create(database))
         claimed = _claim(database)
         with database.write() as session:
@@ -68,7 +70,7 @@ def test_what_has_ended_names_neither_recording_nor_model(database: Database) ->
     ended.append(_create(database))
     with database.write() as session:
         classifications.cancel(session, ended[-1])
-    for each in map(lambda key: _get(database, key), ended):
+    for each in [_get(database, key) for key in ended]:
         assert (each.upload_digest, each.upload_bytes, each.bundle_digest) == (None, None, None)
     _create(database)
     with database.read() as session:
