@@ -75,15 +75,15 @@ def _memory(pid: int) -> tuple[float, float] | None:
 
 def write(path: Path, hours: float) -> None:
     """A wrist that rests, swings and rests otherwise, in g, with the uneven times of a real clock."""
-    random = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     with path.open("w", encoding="ascii") as file:
         file.write("time,x,y,z\n")
         for minute in range(round(hours * 60)):
             times_s = 60 * minute + np.arange(60 * _RATE_HZ) / _RATE_HZ
             phase = 2 * np.pi * times_s * (minute % 3)
             swing = np.stack([0.3 * np.sin(phase), 1 + 0.3 * np.cos(phase), np.full_like(phase, 0.1)], axis=1)
-            values_g = np.roll(swing, minute % 3, axis=1) + random.normal(0, 0.02, swing.shape)
-            jitter_s = random.uniform(0, 0.4 / _RATE_HZ, len(times_s))
+            values_g = np.roll(swing, minute % 3, axis=1) + generator.normal(0, 0.02, swing.shape)
+            jitter_s = generator.uniform(0, 0.4 / _RATE_HZ, len(times_s))
             rows = np.column_stack([times_s + jitter_s, values_g]).tolist()
             file.writelines(f"{t:.4f},{x:.4f},{y:.4f},{z:.4f}\n" for t, x, y, z in rows)
 
