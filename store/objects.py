@@ -156,6 +156,10 @@ class ObjectStore:
             self._fetch(digest, cached)
         return cached
 
+    def fetch_file(self, digest: str, target: Path) -> None:
+        """An object as the caller's own read-only file, checked. Raises ObjectMissing, ObjectDamaged."""
+        self._fetch(digest, target)
+
     def list_tree(self, digest: str) -> dict[str, str]:
         """Digest of each file of a tree by its relative path. Raises ObjectMissing, ObjectDamaged."""
         listed: dict[str, str] = json.loads(self.get_bytes(digest))

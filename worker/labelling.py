@@ -36,10 +36,12 @@ def label_claimed(
 def _label(
     database: Database, objects: ObjectStore, claimed: ClaimedClassification, folder: Path, limits: ImportLimits
 ) -> None:
+    recording = folder.with_name("recording")
+    objects.fetch_file(claimed.upload_digest, recording)  # not into the cache, where a day would lie for another day
     folder.mkdir()
     overview = classify_long(
         opened(objects, claimed.bundle_digest, Bundle.load),
-        objects.get_file(claimed.upload_digest),
+        recording,
         folder,
         Reading.model_validate(claimed.reading),
         filename=claimed.name,

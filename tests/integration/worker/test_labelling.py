@@ -13,7 +13,7 @@ import pytest
 
 from pskd_core.data.recordings import read_recording
 from pskd_core.inference import Bundle, classify
-from store import classifications, usage
+from store import classifications, datasets, usage
 from store.engine import Database
 from store.lifecycle import ClassificationState
 from store.models import ModelVersion
@@ -238,3 +238,23 @@ def test_a_cancelled_one_stops_within_seconds(postgresql_stack: Stack, tmp_path:
     assert (row.overview, row.windows_digest, row.upload_digest) == (None, None, None)
     scratch = postgresql_stack.settings.scratch_dir
     until(lambda: not list(scratch.glob("*/*")), within_s=5, what="an empty scratch folder")
+
+
+def test_no_recording_waits_for_an_import(sqlite_stack: Stack, tmp_path: Path) -> None:
+    """A worker that is at a large dataset labels a recording meanwhile; each kind has a slot of its own."""
+    with sqlite_stack.database.write() as session:
+        source = {"kind": "synthetic", "subjects": 100, "trials": 100, "classes": 6}
+        dataset_id = datasets.create(session, name="large", source=source).id
+    sqlite_stack.start("worker")
+    sqlite_stack.start("worker.keeper")
+
+    def importing() -> bool:
+        with sqlite_stack.database.read() as session:
+            return datasets.get(session, dataset_id).worker is not None
+
+    until(importing, what="the import")
+    write_day(day := tmp_path / "day.csv", hours=0.05)
+    created = submit(sqlite_stack.database, sqlite_stack.objects, tmp_path, day)
+    until(lambda: get(sqlite_stack.database, created).finished_at, what="the timeline")
+    assert get(sqlite_stack.database, created).state is ClassificationState.SUCCEEDED
+    assert importing()
