@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit bench-serving docs screenshots wheel lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit bench-serving bench-long docs screenshots wheel lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-start  from a submit to the first training step, on SQLite and PostgreSQL (build/start.json)"
 	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
 	@echo "make bench-serving  requests of one window beside an empty one and beside the model alone (build/bench.json)"
+	@echo "make bench-long  a day of one sensor labelled: time of each part, and memory (build/long.json)"
 	@echo "make docs   build the documentation as a site, in build/site"
 	@echo "make screenshots  take the pictures of the pages anew that stand in the docs; needs Chromium"
 	@echo "make wheel  build the package that others install, in dist/"
@@ -107,6 +108,10 @@ bench-submit: setup
 # A minute or two; on a machine that does nothing else.
 bench-serving: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(ARGS)
+
+# Two minutes, most of them to write the recording and to train a student; 500 MB in the temporary folder.
+bench-long: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.long $(ARGS)
 
 # Into build/site; the theme's notice of its own future is none of the reader's business.
 docs: setup

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import Depends, Query
 from pydantic import AfterValidator
@@ -21,18 +21,15 @@ from api.serving import Serving
 from api.shares import Shares
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.plans import FoldsOf, planner
-from pskd_core.errors import DataError
 from pskd_core.inference import Bundle
 from store.engine import Database
-from store.errors import ObjectDamaged
-from store.objects import ObjectStore
+from store.objects import ObjectStore, opened
 from store.settings import Settings
 
 PAGE_LIMIT = 200
 _KEPT_OPEN = 16
 _STALE_S = 24 * 3600.0
 _RECENT_S = 1.0
-_Opened = TypeVar("_Opened")
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def build_services(settings: Settings) -> Services:
 
     @lru_cache(maxsize=_KEPT_OPEN)
     def open_dataset(tree_digest: str) -> Dataset:
-        return _opened(objects, tree_digest, Dataset.open)
+        return opened(objects, tree_digest, Dataset.open)
 
     @lru_cache(maxsize=_KEPT_OPEN)
     def planner_of(tree_digest: str) -> FoldsOf:
@@ -73,7 +70,7 @@ def build_services(settings: Settings) -> Services:
 
     @lru_cache(maxsize=_KEPT_OPEN)
     def load_bundle(tree_digest: str) -> Bundle:
-        return _opened(objects, tree_digest, Bundle.load)
+        return opened(objects, tree_digest, Bundle.load)
 
     database = Database(settings.database_url)
     limits = ReaderLimits(memory_bytes=settings.reader_memory_bytes, timeout_s=settings.reader_timeout_s)
@@ -93,20 +90,6 @@ def build_services(settings: Settings) -> Services:
         followers=Shares(settings.tenant_followers, what="event streams", setting="PSKD_TENANT_FOLLOWERS"),
         arriving=Shares(settings.tenant_uploads, what="uploads", setting="PSKD_TENANT_UPLOADS"),
     )
-
-
-def _opened(objects: ObjectStore, tree_digest: str, read: Callable[[Path], _Opened]) -> _Opened:
-    """What lies in a stored tree.
-
-    Raises:
-        ObjectDamaged: the copy of it on this disk cannot be read, which is nothing that a caller could mend. The copy
-            is dropped, so the next request has a fresh one.
-    """
-    try:
-        return read(objects.get_tree(tree_digest))
-    except DataError as damaged:
-        objects.drop_tree(tree_digest)
-        raise ObjectDamaged(f"the local copy of tree {tree_digest} was dropped: {damaged}") from damaged
 
 
 def _prepare(uploads: Path) -> None:

@@ -17,9 +17,9 @@ def as_file(filename: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{filename}"'}
 
 
-def file_answer(file: Path, *, filename: str) -> Response:
+def file_answer(file: Path, *, filename: str, media_type: str = "application/octet-stream") -> Response:
     """A file's bytes."""
-    return _streamed(file.open("rb"), file.stat().st_size, filename, "application/octet-stream")
+    return _streamed(file.open("rb"), file.stat().st_size, filename, media_type)
 
 
 def zip_answer(folder: Path, *, filename: str, scratch: Path) -> Response:

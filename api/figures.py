@@ -83,7 +83,9 @@ class SystemFigures(Collector):
 
 
 def _gauges(seen: Census) -> Iterator[Metric]:
-    depth = GaugeMetricFamily("pskd_queue_depth", "Runs (io: imports) waiting or under way", labels=("queue", "state"))
+    depth = GaugeMetricFamily(
+        "pskd_queue_depth", "Runs (io: imports and classifications) waiting or under way", labels=("queue", "state")
+    )
     for (queue, state), count in seen.depths.items():
         depth.add_metric((queue, state), count)
     oldest = GaugeMetricFamily("pskd_queue_oldest_seconds", "How long the first has waited", labels=("queue",))
@@ -100,7 +102,7 @@ def _gauges(seen: Census) -> Iterator[Metric]:
 def _lost(totals: Sequence[Total]) -> Metric:
     counts = {total.label: total.count for total in totals if total.what is Tallied.LEASE_LOST}
     family = CounterMetricFamily("pskd_leases_lost", "Leases that ran out before their work ended", labels=("of",))
-    for of in ("run", "import"):
+    for of in ("run", "import", "classification"):
         family.add_metric((of,), counts.get(of, 0))
     return family
 

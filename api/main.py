@@ -28,6 +28,7 @@ from api.pages import sweeps as sweep_pages
 from api.routers import (
     aliases,
     checkpoints,
+    classifications,
     classify,
     datasets,
     health,
@@ -52,8 +53,9 @@ _DESCRIPTION = "Distils skeleton knowledge into a wearable's network, ranks the 
 _ROUTERS = (
     classify.router, open_inference.asked,  # first, since routes are tried in order and these are asked most
     health.router, datasets.router, jobs.router, checkpoints.router, sweeps.router, leaderboard.router, models.router,
-    aliases.router, stream.router, open_inference.router, keys.router, webhooks.router, system.router, docs.router,
-    assets.router, sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
+    aliases.router, classifications.router, stream.router, open_inference.router, keys.router, webhooks.router,
+    system.router, docs.router, assets.router,
+    sign_in.router, job_pages.router, board_pages.router, classify_pages.router, classify_pages.answers,
     catalogue_pages.router, sweep_pages.router, key_pages.router, page_changes.router,
 )  # fmt: skip
 

@@ -430,14 +430,19 @@ class Understood(Answer):
     repairs: Any
 
 
-class Classification(Answer):
-    """A labelled timeline; probabilities are the most likely classes, largest first."""
+class Overview(Answer):
+    """What a recording shows as a whole; probabilities are the most likely classes, largest first."""
 
     label: str
     confidence: float | None = None
     probabilities: dict[str, float]
-    windows: tuple[Window, ...]
-    segments: tuple[Segment, ...]
     model: Served
     input: Understood
     warnings: tuple[str, ...]
+
+
+class Classification(Overview):
+    """A labelled timeline."""
+
+    windows: tuple[Window, ...]
+    segments: tuple[Segment, ...]

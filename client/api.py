@@ -40,7 +40,8 @@ from client.answers import (
     SweepEstimate,
     SweepSummary,
 )
-from client.asking import Asking
+from client.asking import ENDED, LOOK_EVERY_S
+from client.classifications import Classifications
 from client.errors import ImportFailed, NoDataset, NotFound, Refused, Unreachable, WaitedTooLong
 from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
@@ -51,13 +52,11 @@ from client.webhooks import Delivery, Webhook
 from pskd_core.config import JobSpec
 from pskd_core.sweep import Sweep as SweepSpec
 
-LOOK_EVERY_S = 0.5
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
 # Enough for a service that restarts: about forty seconds of silence.
 FOLLOW_ATTEMPTS = 10
 
 
-class Client(Asking):
+class Client(Classifications):
     """A service at one URL: by default PSKD_URL's, else this machine's embedded stack; the key is PSKD_API_KEY's."""
 
     # --- Datasets -------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from client.transport import Body, Transport
 from client.upkeep import Deletion
 
 DEFAULT_URL = "http://127.0.0.1:8750"
+LOOK_EVERY_S = 0.5
+ENDED = frozenset({"succeeded", "failed", "cancelled"})  # of jobs, sweeps and classifications
 
 A = TypeVar("A", bound=Answer)
 
@@ -40,7 +42,7 @@ class Asking:
         """Close all connections."""
         self.transport.close()
 
-    def _delete(self, path: str, *, force: bool) -> Deletion:
+    def _delete(self, path: str, *, force: bool | None = None) -> Deletion:
         return self._read(Deletion, self.transport.delete(path, force=force))
 
     def _get(self, answer: type[A], path: str, **parameters: Any) -> A:

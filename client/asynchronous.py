@@ -17,7 +17,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 from numpy.typing import ArrayLike
 
 from client.answers import Dataset, Event, Job, Sweep
-from client.api import ENDED, FOLLOW_ATTEMPTS, LOOK_EVERY_S, Client, is_imported
+from client.api import FOLLOW_ATTEMPTS, Client, is_imported
+from client.asking import ENDED, LOOK_EVERY_S
+from client.classifications import LongClassification
 from client.errors import Refused, Unreachable
 from client.events import EventReader
 from client.live import Asked, Told, labels_async
@@ -43,7 +45,7 @@ def _awaited(
 def _paged(
     method: Callable[Concatenate[Client, P], Iterator[R]],
 ) -> Callable[Concatenate["AsyncClient", P], AsyncIterator[R]]:
-    """A method that lists page after page."""
+    """A method that lists page after page, or line after line."""
 
     @wraps(method)
     async def call(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
@@ -115,6 +117,13 @@ class AsyncClient:
     history = _paged(Client.history)
     delete_model = _awaited(Client.delete_model)
     classify = _awaited(Client.classify)
+    classify_long = _awaited(Client.classify_long)
+    classifications = _paged(Client.classifications)
+    classification = _awaited(Client.classification)
+    cancel_classification = _awaited(Client.cancel_classification)
+    delete_classification = _awaited(Client.delete_classification)
+    segments = _paged(Client.segments)
+    windows = _paged(Client.windows)
 
     create_key = _awaited(Client.create_key)
     keys = _paged(Client.keys)
@@ -167,6 +176,15 @@ class AsyncClient:
             now = await self.sweep_summary(sweep_id)
             if (now.state, now.counts) != (seen.state, seen.counts):
                 yield (seen := await self.sweep(sweep_id))
+
+    async def follow_classification(self, classification_id: str) -> AsyncIterator[LongClassification]:
+        """As `Client.follow_classification`."""
+        yield (seen := await self.classification(classification_id))
+        while seen.state not in ENDED:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = await self.classification(classification_id)
+            if (now.state, now.progress) != (seen.state, seen.progress):
+                yield (seen := now)
 
     def live(self, model: str, samples: AsyncIterable[ArrayLike], **asked: Unpack[Asked]) -> AsyncIterator[Told]:
         """As `Client.live`, of samples that are awaited, as those of a radio are."""

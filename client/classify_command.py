@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,8 @@ from client.api import Client
 from client.errors import Refused
 from client.live import Asked
 from client.live_command import classify_live
-from client.options import AsJson, Columns, plots, service_of
+from client.long_command import classify_long
+from client.options import AsCsv, AsJson, Columns, plots, service_of
 from client.timeline import SegmentTable, print_timeline
 
 Show = Callable[[Path, Classification], None]
@@ -35,22 +36,25 @@ def classify(
     overlap: Annotated[float | None, typer.Option(help="Part of a window that the next shares; default: 0.5.")] = None,
     smooth_s: Annotated[float | None, typer.Option(help="Average findings over so many seconds; default: 0.")] = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a segment.")] = False,
+    as_csv: AsCsv = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw each recording and its labels into files there.")
     ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Label lines x,y,z or t,x,y,z (t in seconds) as they come on standard input.")
     ] = False,
+    long: Annotated[
+        bool,
+        typer.Option("--long", help="FILEs of any length, labelled by a worker; `pskd classifications` lists them."),
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="With --live: little-endian float32 x, y, z, no lines.")] = False,
 ) -> None:
     """Label recordings of an accelerometer, or its samples as they come; with --json one object a line."""
     if as_json and as_csv:
         raise typer.BadParameter("choose --json or --csv")
-    if live and (files or columns or as_csv or plot):
-        raise typer.BadParameter("--live reads standard input: leave out FILE, --columns, --csv and --plot")
-    if not live and (raw or not files):
-        raise typer.BadParameter("--raw goes with --live" if raw else "name a FILE, or let --live read standard input")
+    if long and plot:
+        raise typer.BadParameter("--long draws no plot")
+    _check_input(live, raw, bool(files), others=bool(files or columns or as_csv or plot or long))
     with service_of(ctx) as service:
         name = model or _only_model(service)
         if live:
@@ -60,18 +64,21 @@ def classify(
             classify_live(service, name, asked, raw=raw, as_json=as_json)
             return
 
+        options: dict[str, Any] = {
+            "version": version,
+            "alias": alias,
+            "rate_hz": rate_hz,
+            "unit": unit,
+            "columns": columns,
+            "overlap": overlap,
+            "smooth_s": smooth_s,
+        }
+        if long:
+            classify_long(service, name, files or (), options, as_json=as_json, as_csv=as_csv)
+            return
+
         def ask(file: Path) -> Classification:
-            return service.classify(
-                name,
-                file,
-                version=version,
-                alias=alias,
-                rate_hz=rate_hz,
-                unit=unit,
-                columns=columns,
-                overlap=overlap,
-                smooth_s=smooth_s,
-            )
+            return service.classify(name, file, **options)
 
         show: Show = _shown_as_json if as_json else SegmentTable(sys.stdout) if as_csv else _shown
         if plot is not None:
@@ -79,6 +86,14 @@ def classify(
         failures = [file for file in files or () if not _classified(ask, file, show)]
     if failures:
         raise typer.Exit(1)
+
+
+def _check_input(live: bool, raw: bool, files: bool, *, others: bool) -> None:
+    """Files or standard input, and of the options only those that go with it."""
+    if live and others:
+        raise typer.BadParameter("--live reads standard input: leave out FILE, --columns, --csv, --plot and --long")
+    if not live and (raw or not files):
+        raise typer.BadParameter("--raw goes with --live" if raw else "name a FILE, or let --live read standard input")
 
 
 def _only_model(service: Client) -> str:

@@ -21,6 +21,7 @@ from client.init_command import init
 from client.inspect_command import inspect
 from client.job_commands import JobId, jobs
 from client.key_commands import keys
+from client.long_command import CLASSIFICATION_ID, classifications, print_cancelled
 from client.model_commands import models, promote
 from client.options import AsJson, Force, Target, service_of
 from client.ports import MLFLOW_PORT, PORT
@@ -285,13 +286,16 @@ class JobNotSucceeded(ClientError):
 @app.command()
 def cancel(
     ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="Of a job or a sweep.")],
+    job: Annotated[str, typer.Argument(metavar="ID", help="Of a job, a sweep or a long recording.")],
     as_json: AsJson = False,
 ) -> None:
-    """End a job, or a sweep with the jobs of its trials; what they have finished stays."""
+    """End a job, a sweep with the jobs of its trials, or the labelling of a recording; finished runs stay."""
     if job.startswith(SWEEP_ID):
         with service_of(ctx) as service:
             print_sweep(service.cancel_sweep(job), as_json=as_json)
+    elif job.startswith(CLASSIFICATION_ID):
+        with service_of(ctx) as service:
+            print_cancelled(service.cancel_classification(job), as_json=as_json)
     else:
         _ask(ctx, Client.cancel, job, as_json=as_json)
 
@@ -391,3 +395,4 @@ app.command()(usage)
 
 app.command()(inspect)
 app.command()(classify)
+app.add_typer(classifications, name="classifications")

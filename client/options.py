@@ -10,6 +10,7 @@ from client.api import Client
 from client.errors import NotInstalled
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a row a segment.")]
 Columns = Annotated[
     str | None, typer.Option(metavar="X,Y,Z", help="Names or numbers (from 1) of x, y and z, or of the time and these.")
 ]

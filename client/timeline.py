@@ -8,7 +8,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from client.answers import Classification, Segment, Served
+from client.answers import Classification, Overview, Segment, Served
+from client.classifications import LongOverview
 from client.output import aligned, per_cent
 
 _STRIP_WIDTH = 60
@@ -28,10 +29,14 @@ class SegmentTable:
 
     def __call__(self, file: Path, answer: Classification) -> None:
         """Add a file's segments."""
+        self.add(file, answer.segments)
+
+    def add(self, file: Path, segments: Iterable[Segment]) -> None:
+        """Add the segments of a file one by one."""
         if self._empty:
             self._table.writerow(("file", *self._COLUMNS))
             self._empty = False
-        for segment in answer.segments:
+        for segment in segments:
             cells = [getattr(segment, column) for column in self._COLUMNS]
             self._table.writerow([_cell(each) for each in (str(file), *cells)])
 
@@ -43,9 +48,7 @@ def _cell(value: object) -> object:
 
 def print_timeline(console: Console, title: str, answer: Classification) -> None:
     """The label, the strip of segments, the most likely classes, what was understood and what is doubtful."""
-    top = next(iter(answer.probabilities.values()))
-    sure = "" if answer.confidence is None else f", confidence {per_cent(answer.confidence)}"
-    console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}{sure}"))
+    _print_label(console, title, answer)
     if console.is_terminal and not console.no_color:  # the strip tells labels apart by colour
         console.print(Text("  ").append(_strip(answer.segments)))
     for line in _segment_lines(answer.segments[:_MOST_SEGMENTS]):
@@ -55,6 +58,26 @@ def print_timeline(console: Console, title: str, answer: Classification) -> None
     console.print("  most likely:")
     for line in _class_lines(answer.probabilities.items()):
         console.print(line, markup=False)
+    _print_source(console, answer)
+
+
+def print_overview(console: Console, title: str, answer: LongOverview) -> None:
+    """The label, how much of the time went to each, what was understood and what is doubtful."""
+    _print_label(console, title, answer)
+    for line in _class_lines(answer.shares.items()):
+        console.print(line, markup=False)
+    console.print(f"  {answer.segments} segments of {answer.windows} windows; --csv has each segment")
+    _print_source(console, answer)
+
+
+def _print_label(console: Console, title: str, answer: Overview) -> None:
+    top = next(iter(answer.probabilities.values()))
+    sure = "" if answer.confidence is None else f", confidence {per_cent(answer.confidence)}"
+    console.print(Text.assemble(title, "  →  ", (answer.label, "bold green"), f"  {per_cent(top)}{sure}"))
+
+
+def _print_source(console: Console, answer: Overview) -> None:
+    """What was understood, which model says so, and what is doubtful."""
     console.print(f"  {_understood(answer)}", markup=False, style="dim")
     console.print(f"  {model_line(answer.model)}", markup=False, style="dim")
     for warning in answer.warnings:
@@ -89,7 +112,7 @@ def _class_lines(probabilities: Iterable[tuple[str, float]]) -> list[str]:
     return aligned(rows)
 
 
-def _understood(answer: Classification) -> str:
+def _understood(answer: Overview) -> str:
     found = answer.input
     gravity = {True: "with gravity", False: "without gravity", None: "gravity unknown"}[found.gravity]
     return (

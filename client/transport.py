@@ -68,6 +68,14 @@ class Transport:
             _check(response)
             yield response
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of a file as they arrive; whoever stops reading them closes its connection."""
+        with self.stream(path, {}) as response:
+            rest = b""
+            for chunk in response.iter_bytes():
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from whole
+
     @asynccontextmanager
     async def stream_async(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
         """`stream` for a program that awaits."""

@@ -25,7 +25,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 import store.models
-import store.outward  # noqa: F401 - both fill the metadata
+import store.outward
+import store.timelines  # noqa: F401 - all three fill the metadata
 from store.base import Base, UtcDateTime
 from store.errors import StoreError
 from store.objects import stays_inside

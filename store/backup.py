@@ -120,7 +120,7 @@ class _Copying:
                 raise ArchiveError("the schema was upgraded meanwhile; make the backup again")
             taken_at = present(connection.scalar(select(db_now())))
             tables = {name: self._dump(connection, name) for name in own_tables(connection) if name not in LEFT_OUT}
-            files, trees = _named(connection, FILES), _named(connection, TREES)
+            files, trees = _named(connection, FILES, tables), _named(connection, TREES, tables)
         for digest in sorted(files | trees):
             self._copy_object(digest)
         for tree in sorted(trees):
@@ -258,8 +258,12 @@ def _revision(connection: Connection) -> str:
     return str(found)
 
 
-def _named(connection: Connection, columns: Collection[InstrumentedAttribute[Any]]) -> set[str]:
-    return set(connection.scalars(union(*(select(column).where(column.is_not(None)) for column in columns))))
+def _named(
+    connection: Connection, columns: Collection[InstrumentedAttribute[Any]], tables: Collection[str]
+) -> set[str]:
+    """The digests in these columns, of those tables that the schema of an older version has."""
+    there = [column for column in columns if column.class_.__tablename__ in tables]
+    return set(connection.scalars(union(*(select(column).where(column.is_not(None)) for column in there))))
 
 
 @contextmanager

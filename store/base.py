@@ -15,7 +15,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON
 
-from store.lifecycle import DatasetState, JobState, RunState, Wanted
+from store.lifecycle import ClassificationState, DatasetState, JobState, RunState, Wanted
 
 T = TypeVar("T")
 
@@ -130,6 +130,7 @@ class Base(DeclarativeBase):
         str: Storable(),
         dict[str, Any]: JSON(none_as_null=True),
         list[Any]: JSON(none_as_null=True),
+        ClassificationState: _enum(ClassificationState),
         DatasetState: _enum(DatasetState),
         JobState: _enum(JobState),
         RunState: _enum(RunState),

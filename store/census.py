@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from store import tally
 from store.base import db_now
-from store.lifecycle import DatasetState, RunState
-from store.models import Dataset, Outbox, Run
+from store.lifecycle import ENDED_CLASSIFICATION, DatasetState, RunState
+from store.models import Claimable, Dataset, Outbox, Run
 from store.outward import WebhookDelivery
 from store.queues import CPU, GPU, IO, queue_of
 from store.tally import Total
+from store.timelines import Classification
 
 WEBHOOK = "webhook"
 QUEUES = (CPU, GPU, IO)
@@ -34,17 +35,17 @@ class Backlog:
 class Census:
     """One look at everything."""
 
-    depths: Mapping[tuple[str, RunState], int]  # runs and imports by queue and state
+    depths: Mapping[tuple[str, RunState], int]  # runs, imports and classifications by queue and state
     oldest_s: Mapping[str, float]  # by queue: how long the first has waited; 0 where none waits
     messages: Mapping[str, Backlog]  # not sent yet, by kind; one to a webhook ages from when it was last due
     totals: Sequence[Total]
 
 
 def look(session: Session) -> Census:
-    """Counts by five queries, whatever there is to count."""
+    """Counts by six queries, whatever there is to count."""
     depths = dict.fromkeys(product(QUEUES, _OPEN), 0)
     oldest_s = dict.fromkeys(QUEUES, 0.0)
-    for queue, state, count, waited_s in [*_runs(session), *_imports(session)]:
+    for queue, state, count, waited_s in [*_runs(session), *_of_io(session)]:
         depths[queue, state] += count
         oldest_s[queue] = max(oldest_s[queue], waited_s)
     return Census(depths, oldest_s, _messages(session), tally.totals(session))
@@ -56,12 +57,23 @@ def _runs(session: Session) -> list[tuple[str, RunState, int, float]]:
     return [(queue_of(device), state, count, _age_s(first, now)) for device, state, count, first, now in found]
 
 
-def _imports(session: Session) -> list[tuple[str, RunState, int, float]]:
-    taken = Dataset.worker.is_not(None)
-    columns = (taken, func.count(), func.min(Dataset.queued_at), db_now())
-    found = session.execute(select(*columns).where(Dataset.state == DatasetState.VALIDATING).group_by(taken))
+def _of_io(session: Session) -> list[tuple[str, RunState, int, float]]:
+    labelling = Classification.state.not_in(ENDED_CLASSIFICATION)
+    return [
+        *_taken(session, Dataset, Dataset.state == DatasetState.VALIDATING),
+        *_taken(session, Classification, labelling),
+    ]
+
+
+def _taken(
+    session: Session, table: type[Claimable], is_open: ColumnElement[bool]
+) -> list[tuple[str, RunState, int, float]]:
+    """What waits for a worker, and what has one."""
+    taken = table.worker.is_not(None)
+    columns = (taken, func.count(), func.min(table.queued_at), db_now())
+    found = session.execute(select(*columns).where(is_open).group_by(taken))
     states = (RunState.QUEUED, RunState.RUNNING)
-    return [(IO, states[bool(runs)], count, _age_s(first, now)) for runs, count, first, now in found]
+    return [(IO, states[bool(has_worker)], count, _age_s(first, now)) for has_worker, count, first, now in found]
 
 
 def _messages(session: Session) -> Mapping[str, Backlog]:

@@ -1,4 +1,4 @@
-"""Claims with fencing tokens and leases on the database's clock, the same for runs and dataset imports."""
+"""Claims with fencing tokens and leases on the database's clock, the same for runs, imports and classifications."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -8,9 +8,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store.base import db_now
 from store.errors import LostLease
-from store.models import Dataset, Run
+from store.models import Claimable, Dataset, Run
+from store.timelines import Classification
 
-Row = TypeVar("Row", Run, Dataset)
+Row = TypeVar("Row", Run, Dataset, Classification)
 
 # What comes back overwrites what the session remembers, and nothing is evaluated in Python.
 _FRESH = {"populate_existing": True, "synchronize_session": False}
@@ -83,14 +84,14 @@ def lengthen(session: Session, table: type[Row], claim: Claim, held: ColumnEleme
     return row
 
 
-def release(row: Run | Dataset) -> None:
+def release(row: Claimable) -> None:
     """Ends a claim: nobody works on the row, and the token that was given out is stale."""
     row.token += 1
     row.worker = None
     row.lease_expires_at = None
 
 
-def uncount(row: Run | Dataset) -> None:
+def uncount(row: Claimable) -> None:
     """An orderly hand-back is no attempt."""
     row.attempts -= 1
     row.stalled_attempts = max(row.stalled_attempts - 1, 0)

@@ -14,10 +14,17 @@ from store.errors import ObjectMissing
 from store.models import Dataset, ModelVersion, Run, TeacherAnswers
 from store.objects import ObjectStore, held
 from store.settings import Settings
+from store.timelines import Classification
 
 # All columns that name an object. A test finds those that are not here.
-FILES = (Dataset.upload_digest, Run.predictions_digest)
-TREES = (Dataset.tree_digest, Run.bundle_digest, ModelVersion.bundle_digest)
+FILES = (
+    Dataset.upload_digest,
+    Run.predictions_digest,
+    Classification.upload_digest,
+    Classification.segments_digest,
+    Classification.windows_digest,
+)
+TREES = (Dataset.tree_digest, Run.bundle_digest, ModelVersion.bundle_digest, Classification.bundle_digest)
 # Trees that their owner deletes when it has a newer one, and can do without.
 PASSING_TREES = (Run.checkpoint_digest, TeacherAnswers.tree_digest)
 _LOCK = "pskd.collect"

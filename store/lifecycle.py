@@ -52,6 +52,17 @@ class SweepState(StrEnum):
     FAILED = "failed"  # all trials have ended, and none well
 
 
+class ClassificationState(StrEnum):
+    """Where the labelling of a long recording stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"  # a worker holds its lease
+    CANCELLING = "cancelling"  # asked to cancel; its worker has not stopped yet
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 class Wanted(StrEnum):
     """What the user wants of a run; a running one sees it within a second."""
 
@@ -61,7 +72,7 @@ class Wanted(StrEnum):
 
 
 class FailureCause(StrEnum):
-    """Why a job, a run or an import failed."""
+    """Why a job, a run, an import or the labelling of a recording failed."""
 
     USER_ERROR = "user_error"  # the spec asks for what cannot be done
     DATA = "data"  # the dataset is unusable for it
@@ -133,6 +144,9 @@ _JOB: dict[tuple[JobState, JobEvent], JobState] = {
 ENDED_RUN = frozenset({RunState.CANCELLED, RunState.SUCCEEDED, RunState.FAILED})
 ENDED_JOB = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
 ENDED_SWEEP = frozenset({SweepState.CANCELLED, SweepState.SUCCEEDED, SweepState.FAILED})
+ENDED_CLASSIFICATION = frozenset(
+    {ClassificationState.CANCELLED, ClassificationState.SUCCEEDED, ClassificationState.FAILED}
+)
 CLAIMABLE = frozenset({RunState.QUEUED, RunState.RETRYING})
 
 

@@ -12,7 +12,7 @@ from store.lifecycle import DatasetState, JobState, RunState, Wanted
 TENANT = "default"
 
 
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index over the rows for which `where` holds."""
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
@@ -63,8 +63,8 @@ class Dataset(Claimable, Base):
 
     __table_args__ = (
         # A failed import does not keep its name from the next try.
-        _partial("uq_dataset_tenant_name_live", "tenant", "name", unique=True, where="state <> 'failed'"),
-        _partial("ix_dataset_claim", "id", where="state = 'validating'"),
+        partial_index("uq_dataset_tenant_name_live", "tenant", "name", unique=True, where="state <> 'failed'"),
+        partial_index("ix_dataset_claim", "id", where="state = 'validating'"),
     )
 
 
@@ -95,7 +95,7 @@ class Job(Base):
     __table_args__ = (
         Index(None, "tenant", "id"),
         Index(None, "dataset_id"),
-        _partial("ix_job_waiting", "tenant", where="state IN ('validating', 'queued')"),
+        partial_index("ix_job_waiting", "tenant", where="state IN ('validating', 'queued')"),
     )
 
 
@@ -141,7 +141,7 @@ class Run(Claimable, Base):
 
     __table_args__ = (
         UniqueConstraint("job_id", "seed", "fold"),
-        _partial(
+        partial_index(
             "ix_run_claim",
             "device",
             "tenant",
@@ -151,12 +151,12 @@ class Run(Claimable, Base):
             "position",
             where="state IN ('queued', 'retrying')",
         ),
-        _partial("ix_run_lease", "lease_expires_at", where="state = 'running'"),
-        _partial("ix_run_running", "tenant", where="state = 'running'"),
-        _partial("ix_run_served", "tenant", "claimed_at", where="claimed_at IS NOT NULL"),
+        partial_index("ix_run_lease", "lease_expires_at", where="state = 'running'"),
+        partial_index("ix_run_running", "tenant", where="state = 'running'"),
+        partial_index("ix_run_served", "tenant", "claimed_at", where="claimed_at IS NOT NULL"),
         # What a tenant has stored is summed up from the index alone.
         Index("ix_run_stored", "tenant", "checkpoint_bytes", "predictions_bytes", "bundle_bytes"),
-        _partial("ix_run_unmeasured", "tenant", "id", where=UNMEASURED.replace("run.", "")),
+        partial_index("ix_run_unmeasured", "tenant", "id", where=UNMEASURED.replace("run.", "")),
     )
 
 
@@ -220,7 +220,7 @@ class Outbox(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
 
-    __table_args__ = (_partial("ix_outbox_due", "kind", "key", "id", where="sent_at IS NULL"),)
+    __table_args__ = (partial_index("ix_outbox_due", "kind", "key", "id", where="sent_at IS NULL"),)
 
 
 class TeacherAnswers(Base):
@@ -388,7 +388,7 @@ class Sweep(Base):
     __table_args__ = (
         Index(None, "tenant", "id"),
         Index(None, "dataset_id"),
-        _partial("ix_sweep_open", "id", where="proposed < trials AND cancelled_at IS NULL"),
+        partial_index("ix_sweep_open", "id", where="proposed < trials AND cancelled_at IS NULL"),
     )
 
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pskd_core.errors import DataError
 from store.errors import ObjectDamaged, ObjectMissing
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -152,6 +155,10 @@ class ObjectStore:
         if not cached.exists():
             self._fetch(digest, cached)
         return cached
+
+    def fetch_file(self, digest: str, target: Path) -> None:
+        """An object as the caller's own read-only file, checked. Raises ObjectMissing, ObjectDamaged."""
+        self._fetch(digest, target)
 
     def list_tree(self, digest: str) -> dict[str, str]:
         """Digest of each file of a tree by its relative path. Raises ObjectMissing, ObjectDamaged."""
@@ -300,6 +307,21 @@ class ObjectStore:
 
     def _path(self, digest: str) -> Path:
         return Path(self._key(digest))
+
+
+def opened(objects: ObjectStore, tree: str, read: Callable[[Path], T]) -> T:
+    """What lies in a stored tree, which was whole when it was put.
+
+    Raises:
+        ObjectMissing: there is no such tree.
+        ObjectDamaged: the copy of it on this disk cannot be read, which is nothing that a caller could mend. The copy
+            is dropped, so the next who asks has a fresh one.
+    """
+    try:
+        return read(objects.get_tree(tree))
+    except DataError as damaged:
+        objects.drop_tree(tree)
+        raise ObjectDamaged(f"the local copy of tree {tree} was dropped: {damaged}") from damaged
 
 
 def size_of(folder: Path) -> int:

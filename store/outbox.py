@@ -8,9 +8,10 @@ from sqlalchemy import delete, func, insert, select, text, true, union_all, upda
 from sqlalchemy.orm import Session
 
 from store.base import db_now
-from store.lifecycle import CLAIMABLE, DatasetState
+from store.lifecycle import CLAIMABLE, ClassificationState, DatasetState
 from store.models import Dataset, Outbox, Run
 from store.queues import IO, queue_of
+from store.timelines import Classification
 
 Kind = Literal["wake", "mlflow"]
 
@@ -84,14 +85,14 @@ def postpone(session: Session, ids: Collection[int], *, delay_s: float) -> None:
 
 
 def unclaimed(session: Session, *, older_than_s: float) -> dict[str, int]:
-    """Queues with runs or imports free to claim for so long, and how many: a nudge was lost, or workers are busy."""
+    """Queues with something free to claim for so long, and how many: a nudge was lost, or workers are busy."""
     since = db_now(-older_than_s)
     runs = select(Run.device, func.count()).where(Run.state.in_(CLAIMABLE), Run.queued_at <= since)
-    imports = select(text(f"'{IO}'"), func.count()).where(
-        Dataset.state == DatasetState.VALIDATING, Dataset.queued_at <= since
-    )
+    of_io = select(text(f"'{IO}'"), func.count())
+    imports = of_io.where(Dataset.state == DatasetState.VALIDATING, Dataset.queued_at <= since)
+    recordings = of_io.where(Classification.state == ClassificationState.QUEUED, Classification.queued_at <= since)
     found: dict[str, int] = {}
-    for device, count in session.execute(union_all(runs.group_by(Run.device), imports)):
+    for device, count in session.execute(union_all(runs.group_by(Run.device), imports, recordings)):
         queue = IO if device == IO else queue_of(device)
         found[queue] = found.get(queue, 0) + count
     return {queue: count for queue, count in found.items() if count}

@@ -2,7 +2,7 @@
 
 CPU = "cpu"
 GPU = "gpu"
-IO = "io"  # dataset imports
+IO = "io"  # dataset imports, and recordings to be labelled
 
 
 def queue_of(device: str) -> str:

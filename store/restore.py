@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, column, func, insert, inspect, literal, select, table, text
 from sqlalchemy.orm import Session
 
-from store import datasets, runs
+from store import classifications, datasets, runs
 from store.archive import (
     LEFT_OUT,
     Archive,
@@ -35,6 +35,7 @@ from store.migrate import bring, revisions, transaction
 from store.models import Dataset, Run
 from store.objects import ObjectStore
 from store.settings import Settings
+from store.timelines import Classification
 
 _AT_A_TIME = 1000
 _EMPTY = "a backup is restored into an empty database and object store"
@@ -189,7 +190,7 @@ def _count_on(connection: Connection, name: str, number: str) -> None:
 
 
 def _free_claims(session: Session, archive: Archive) -> None:
-    """Takes runs and imports from workers that are gone, as if no time had passed since the backup."""
+    """Takes runs, imports and classifications from workers that are gone, as if no time had passed since the backup."""
     now = present(session.scalar(select(db_now())))
     passed, over = now - archive.manifest.taken_at, now - timedelta(seconds=1)
     for run in session.scalars(select(Run).where(Run.state == RunState.RUNNING)):
@@ -199,10 +200,14 @@ def _free_claims(session: Session, archive: Archive) -> None:
     imports = select(Dataset).where(Dataset.state == DatasetState.VALIDATING, Dataset.worker.is_not(None))
     for dataset in session.scalars(imports):
         dataset.lease_expires_at = over
+    for row in session.scalars(select(Classification).where(Classification.worker.is_not(None))):
+        row.lease_expires_at = over
     session.flush()
     while runs.reap(session, max_stalled_attempts=sys.maxsize):
         pass
     while datasets.reap(session, max_attempts=sys.maxsize):
+        pass
+    while classifications.reap(session, max_attempts=sys.maxsize):
         pass
 
 

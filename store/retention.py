@@ -1,8 +1,9 @@
-"""What ended jobs leave behind and nobody needs for their results goes after a while, in small batches.
+"""What ended jobs leave behind and nobody needs for their results goes after a while, in small batches, and so do the
+timelines of long recordings.
 
-Results, reports, predictions and models are never touched. Each function removes a batch of what ended long ago from id
-`start` on, and returns the id at which the next batch starts; none: that was all. Several keepers may call them at
-once: each passes over what another has in its hands. The job says when something of it was removed last.
+Results of jobs, reports, predictions and models are never touched. Each function removes a batch of what ended long
+ago from id `start` on, and returns the id at which the next batch starts; none: that was all. Several keepers may call
+them at once: each passes over what another has in its hands. The job says when something of it was removed last.
 """
 
 from datetime import datetime
@@ -11,11 +12,13 @@ from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from store.base import db_now
-from store.lifecycle import ENDED_JOB, ENDED_RUN
+from store.lifecycle import ENDED_CLASSIFICATION, ENDED_JOB, ENDED_RUN
 from store.models import Event, Job, Metric, Run
+from store.timelines import Classification
 
 _RUNS = 100
 _EVENTS = 2000
+_CLASSIFICATIONS = 100
 
 
 def remove_checkpoints(session: Session, *, older_than_s: float, start: str) -> str | None:
@@ -59,6 +62,15 @@ def remove_events(session: Session, *, older_than_s: float, start: str) -> str |
     session.execute(delete(Event).where(Event.job_id == job_id, Event.seq < seq + _EVENTS))
     _mark(session, job_id, Job.events_removed_at)
     return job_id
+
+
+def remove_classifications(session: Session, *, older_than_s: float, start: str) -> str | None:
+    """Deletes classifications, whose files then go by collection."""
+    ended = Classification.state.in_(ENDED_CLASSIFICATION) & (Classification.finished_at < db_now(-older_than_s))
+    first = select(Classification.id).where(ended, Classification.id >= start).order_by(Classification.id)
+    found = session.scalars(first.limit(_CLASSIFICATIONS).with_for_update(skip_locked=True)).all()
+    session.execute(delete(Classification).where(Classification.id.in_(found)))
+    return found[-1] if found else None
 
 
 def _ended(older_than_s: float) -> ColumnElement[bool]:

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     )
     retention_curves_days: Days = None
     retention_events_days: Days = None
+    retention_classifications_days: Days = Field(
+        default=None, description="classifications that have ended are kept for so long; none: for ever"
+    )
 
     idempotency_days: float = Field(default=90.0, gt=0, le=36500, description="repeated creations are known as such")
 

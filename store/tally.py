@@ -23,7 +23,7 @@ _AT_A_TIME = 10_000
 class Tallied(StrEnum):
     """What is counted."""
 
-    LEASE_LOST = "lease_lost"  # by a "run" or an "import"
+    LEASE_LOST = "lease_lost"  # by a "run", an "import" or a "classification"
     RUN = "run"  # that has ended: as "succeeded", "cancelled" or by the cause of its failure
     WEBHOOK = "webhook"  # an attempt to deliver: "delivered", "failed", or "dead" with the last one
 

@@ -1,7 +1,8 @@
 """How much each tenant has stored, and how much it may.
 
 Each row that names an object counts with the object's size, so that deleting the row frees what it was counted with,
-whoever else names the same bytes. A version of a model is its run's bundle and counts once.
+whoever else names the same bytes. A version of a model is its run's bundle and counts once; that a classification under
+way names it too counts for nothing.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store.errors import StorageFull
 from store.models import TENANT, UNMEASURED, Dataset, Job, Model, ModelVersion, Run, Sweep, TeacherAnswers
+from store.timelines import Classification
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,13 @@ class Usage:
 
 
 def look(session: Session, *, tenant: str = TENANT) -> Usage:
-    """Sums by seven queries, whatever there is to count."""
+    """Sums by eight queries, whatever there is to count."""
     versions = _versions(session, tenant)
     cached = select(func.sum(TeacherAnswers.size_bytes)).where(TeacherAnswers.tenant == tenant)
     return Usage(
         kinds={
             "datasets": _datasets(session, tenant),
+            "classifications": _classifications(session, tenant),
             "model_versions": versions,
             **_runs(session, tenant, versions),
             "jobs": Kept(_count(session, Job.tenant, tenant)),
@@ -86,6 +89,13 @@ def _datasets(session: Session, tenant: str) -> Kept:
     unknown = _unknown(Dataset.upload_digest, Dataset.upload_bytes), _unknown(Dataset.tree_digest, Dataset.tree_bytes)
     count, upload, tree, *missing = _figures(session, Dataset.tenant == tenant, func.count(), *sizes, *unknown)
     return Kept(count, upload + tree, sum(missing))
+
+
+def _classifications(session: Session, tenant: str) -> Kept:
+    of_tenant = Classification.tenant == tenant
+    sizes = (Classification.upload_bytes, Classification.segments_bytes, Classification.windows_bytes)
+    count, *found = _figures(session, of_tenant, func.count(), *map(func.sum, sizes))
+    return Kept(count, sum(found))
 
 
 def _versions(session: Session, tenant: str) -> Kept:

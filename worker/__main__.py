@@ -23,7 +23,7 @@ from worker.settings import WorkerSettings
 from worker.slots import Slots
 from worker.tasks import Worker, install
 
-IMPORTS_AT_ONCE = 1
+IMPORTS_AT_ONCE = LABELLINGS_AT_ONCE = 1
 
 
 def main() -> None:
@@ -42,6 +42,7 @@ def main() -> None:
         processes=forkserver(),
         run_slots=Slots(settings.runs_at_once),
         import_slots=Slots(IMPORTS_AT_ONCE),
+        label_slots=Slots(LABELLINGS_AT_ONCE),
         gpus=Shares(gpus, slots=settings.runs_at_once),
         tracer=traces.start("pskd-worker"),
         stopping=threading.Event(),
@@ -73,7 +74,7 @@ def serve(worker: Worker) -> None:
     app = make_app(worker.settings)
     install(app, worker)
     # One thread more than there are slots, so that a nudge which finds all busy has one to find it out in.
-    threads = worker.settings.runs_at_once + IMPORTS_AT_ONCE + 1
+    threads = worker.settings.runs_at_once + IMPORTS_AT_ONCE + LABELLINGS_AT_ONCE + 1
     app.worker_main(
         [
             "--quiet",

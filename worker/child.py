@@ -8,12 +8,14 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import TypeVar
 
 from store import traces
+from store.classifications import ClaimedClassification
 from store.datasets import ClaimedImport
 from store.engine import Database
 from store.objects import ObjectStore
@@ -24,11 +26,13 @@ from worker.limits import ImportLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
+C = TypeVar("C")
+
 logger = logging.getLogger(__name__)
 
 # The server swallows import errors of these; a test proves that they are there. The first two are what torch itself
 # imports when the first optimiser steps and when the first network is exported: two seconds that no run then pays.
-PRELOAD = ("torch._dynamo", "onnxscript", "worker.execute", "worker.imports")
+PRELOAD = ("torch._dynamo", "onnxscript", "worker.execute", "worker.imports", "worker.labelling")
 
 _ABANDONED = 75  # exit status, for people only: the database says how a run ended
 _LOOK_S = 1.0
@@ -79,10 +83,27 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
     _enter(settings, link, folder, claimed.about)
     from worker.imports import import_claimed  # noqa: PLC0415
 
+    _limited(settings, import_claimed, claimed, folder, ImportLimits.of(settings))
+
+
+def label_child(settings: WorkerSettings, claimed: ClaimedClassification, link: Link, folder: Path) -> None:
+    """Main function of the process that labels a recording."""
+    _enter(settings, link, folder, claimed.about)
+    from worker.labelling import label_claimed  # noqa: PLC0415
+
+    _limited(settings, label_claimed, claimed, folder, ImportLimits.of(settings, work="labelling", upload="recording"))
+
+
+def _limited(
+    settings: WorkerSettings,
+    work: Callable[[Database, ObjectStore, C, Path, ImportLimits], None],
+    claimed: C,
+    folder: Path,
+    limits: ImportLimits,
+) -> None:
     database, objects = _stores(settings)
-    limits = ImportLimits.of(settings)
     limits.apply()
-    import_claimed(database, objects, claimed, folder, limits)
+    work(database, objects, claimed, folder, limits)
 
 
 def _stores(settings: WorkerSettings) -> tuple[Database, ObjectStore]:

@@ -1,7 +1,5 @@
 """One import in its own process: from an upload, a folder or a recipe to a dataset that jobs can train on."""
 
-import logging
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,17 +15,15 @@ from pskd_core.errors import DataError, SpecError
 from store import datasets, jobs, sweeps, usage
 from store.datasets import ClaimedImport
 from store.engine import Database
-from store.errors import LostLease, StoreError
 from store.jobs import PlannedFold
 from store.lifecycle import FailureCause
 from store.models import Job, Sweep
 from store.objects import ObjectStore, size_of
-from worker.failures import cause_of, detail_of
+from worker.attempt import attempt
+from worker.failures import detail_of
 from worker.limits import ImportLimits
 
 FoldsFor = Callable[[Job, Sweep | None], Folds]  # of a job, which may be a trial of a sweep
-
-logger = logging.getLogger(__name__)
 
 
 def import_claimed(
@@ -37,16 +33,13 @@ def import_claimed(
 
     `limits` are those of this process.
     """
-    try:
-        _import(database, objects, claimed, folder / "dataset", limits.tenant_bytes)
-    except LostLease:
-        logger.warning("somebody else imports this dataset by now; stopping")
-    except DataError as refused:
-        logger.warning("the data are refused: %r", detail_of(refused))
-        _fail(database, claimed, refused)
-    except Exception as error:  # the supervisor needs no trace, people do
-        logger.exception("the import has stopped")
-        _fail(database, claimed, limits.named(error))
+
+    def fail(session: Session, cause: FailureCause, error: Exception) -> None:
+        datasets.fail_import(session, claimed.claim, cause=cause, detail=detail_of(error))
+
+    attempt(
+        lambda: _import(database, objects, claimed, folder / "dataset", limits.tenant_bytes), database, limits, fail
+    )
 
 
 def _import(
@@ -119,14 +112,3 @@ def _start(session: Session, job: Job, sweep: Sweep | None, folds_for: FoldsFor)
         jobs.fail(session, job, cause=cause, detail=str(unfit))
     else:
         jobs.expand(session, job, [PlannedFold(name=fold.name, n_test=len(fold.test)) for fold in folds])
-
-
-def _fail(database: Database, claimed: ClaimedImport, error: Exception) -> None:
-    cause = cause_of(error)
-    if cause is not None:  # otherwise the lease runs out and the import is tried again
-        try:
-            with database.write() as session:
-                datasets.fail_import(session, claimed.claim, cause=cause, detail=detail_of(error))
-        except StoreError as stale:
-            logger.warning("%s", stale)
-    sys.exit(1)

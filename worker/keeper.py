@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from store import datasets, idempotency, outbox, runs, sizes, tally, webhooks, workers
+from store import classifications, datasets, idempotency, outbox, runs, sizes, tally, webhooks, workers
 from store.collect import collect
 from store.engine import Database
 from store.errors import ObjectDamaged, ObjectMissing
@@ -99,8 +99,10 @@ def reap(database: Database, settings: WorkerSettings) -> bool:
         lost_runs = runs.reap(session, max_stalled_attempts=settings.max_stalled_attempts)
         for run_id in lost_runs:
             notes.state(session, settings, run_id)
-        lost_imports = datasets.reap(session, max_attempts=settings.max_stalled_attempts)
-    for lost in [*lost_runs, *(dataset.id for dataset in lost_imports)]:
+        most = settings.max_stalled_attempts
+        lost_imports = [dataset.id for dataset in datasets.reap(session, max_attempts=most)]
+        lost_recordings = [row.id for row in classifications.reap(session, max_attempts=most)]
+    for lost in [*lost_runs, *lost_imports, *lost_recordings]:
         logger.warning("%s lost its worker", lost)
     return False
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from store import datasets, runs
+from store import classifications, datasets, runs
 from store.claims import Claim
 from store.engine import Database
 from store.lifecycle import FailureCause, Wanted
@@ -23,7 +23,7 @@ class Patience:
 
 
 class Lease(Protocol):
-    """What supervising needs, be the work a run or an import."""
+    """What supervising needs, be the work a run, an import or the labelling of a recording."""
 
     @property
     def patience(self) -> Patience:
@@ -103,8 +103,8 @@ class RunLease:
 
 
 @dataclass(frozen=True)
-class ImportLease:
-    """The lease of a dataset's import, which nobody can pause or cancel."""
+class _Whole:
+    """The lease of work that is done as a whole: it has no steps, and nothing that is worth saving half-way."""
 
     database: Database
     settings: WorkerSettings
@@ -112,9 +112,17 @@ class ImportLease:
 
     @property
     def patience(self) -> Patience:
-        """See `Lease`. An import has no steps, and nothing that is worth saving half-way."""
+        """See `Lease`."""
         most_s = self.settings.import_timeout_s + self.settings.stop_grace_s  # by then it has ended itself
         return _patience(self.settings, step_timeout_s=most_s, stop_grace_s=0.0)
+
+    def time_out(self) -> None:
+        """See `Lease`. There is no deadline but its patience."""
+
+
+@dataclass(frozen=True)
+class ImportLease(_Whole):
+    """The lease of a dataset's import, which nobody can pause or cancel."""
 
     def renew(self) -> Wanted:
         """See `Lease`."""
@@ -135,15 +143,45 @@ class ImportLease:
         """See `Lease`."""
         self.hand_back()
 
-    def time_out(self) -> None:
-        """See `Lease`. An import has no deadline but its patience."""
+    def killed(self, how: str, *, for_memory: bool) -> None:
+        """See `Lease`. Unless it was for memory, the reaper counts an attempt."""
+        if for_memory:
+            with self.database.write() as session:
+                datasets.fail_import(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=_chosen(how))
+
+
+@dataclass(frozen=True)
+class ClassificationLease(_Whole):
+    """The lease of a recording that is being labelled, which its user may cancel."""
+
+    def renew(self) -> Wanted:
+        """See `Lease`."""
+        with self.database.write() as session:
+            return classifications.renew(session, self.claim, lease_s=self.settings.lease_s)
+
+    def wanted(self) -> Wanted:
+        """See `Lease`."""
+        with self.database.read() as session:
+            return classifications.wanted(session, self.claim)
+
+    def hand_back(self) -> None:
+        """See `Lease`."""
+        with self.database.write() as session:
+            classifications.hand_back(session, self.claim)
+
+    def acknowledge(self) -> None:
+        """See `Lease`."""
+        self.hand_back()  # which is the end of what its user has cancelled
 
     def killed(self, how: str, *, for_memory: bool) -> None:
         """See `Lease`. Unless it was for memory, the reaper counts an attempt."""
         if for_memory:
-            detail = f"its process {how}: the system ran out of memory, and its kernel chose it"
             with self.database.write() as session:
-                datasets.fail_import(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
+                classifications.fail(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=_chosen(how))
+
+
+def _chosen(how: str) -> str:
+    return f"its process {how}: the system ran out of memory, and its kernel chose it"
 
 
 def _patience(settings: WorkerSettings, *, step_timeout_s: float, stop_grace_s: float) -> Patience:

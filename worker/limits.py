@@ -1,4 +1,6 @@
-"""What an import may take of its machine: an upload that makes a parser take more is refused, and harms nobody."""
+"""What an import, or the labelling of a recording, may take of its machine: an upload that makes a parser take more is
+refused, and harms nobody.
+"""
 
 import errno
 import math
@@ -23,21 +25,25 @@ class TooLong(Exception):  # no DataError: readers survive those of single files
 
 @dataclass(frozen=True)
 class ImportLimits:
-    """Of one import's process."""
+    """Of one process that reads what somebody has uploaded."""
 
     memory_bytes: int  # beyond what the process has when it begins: torch alone maps gigabytes
     time_s: float  # on the clock, and as much of the processor
     file_bytes: int  # of each file that it writes
     tenant_bytes: int | None = None  # of all that its tenant has stored, this one counted; none: no limit
+    work: str = "import"
+    upload: str = "dataset"
 
     @classmethod
-    def of(cls, settings: WorkerSettings) -> "ImportLimits":
-        """Those that the operator has chosen."""
+    def of(cls, settings: WorkerSettings, *, work: str = "import", upload: str = "dataset") -> "ImportLimits":
+        """Those that the operator has chosen, for this work with such an upload."""
         return cls(
             settings.import_memory_bytes,
             settings.import_timeout_s,
             settings.import_file_bytes,
             settings.tenant_storage_bytes,
+            work,
+            upload,
         )
 
     def apply(self) -> None:
@@ -54,13 +60,13 @@ class ImportLimits:
 
     def named(self, error: Exception) -> Exception:
         """The error as its user is to read it, with limit and remedy if it is one of these limits."""
-        remedy = "cut the dataset up, or have its operator raise"
+        remedy = f"cut the {self.upload} up, or have its operator raise"
         match error:
             case TooLong():
-                return DataError(f"its import takes more than {self.time_s:g} s; {remedy} PSKD_IMPORT_TIMEOUT_S")
+                return DataError(f"its {self.work} takes more than {self.time_s:g} s; {remedy} PSKD_IMPORT_TIMEOUT_S")
             case MemoryError():
                 size = f"{self.memory_bytes >> 20} MiB of memory"
-                return MemoryError(f"its import takes more than {size}; {remedy} PSKD_IMPORT_MEMORY_BYTES")
+                return MemoryError(f"its {self.work} takes more than {size}; {remedy} PSKD_IMPORT_MEMORY_BYTES")
             case OSError(errno=errno.EFBIG) if resource.getrlimit(resource.RLIMIT_FSIZE)[0] == self.file_bytes:
                 size = f"{self.file_bytes >> 20} MiB"
                 return DataError(f"it unpacks to a file of more than {size}; {remedy} PSKD_IMPORT_FILE_BYTES")

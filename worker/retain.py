@@ -1,4 +1,4 @@
-"""What the keeper removes of jobs that ended long ago, as its settings say."""
+"""What the keeper removes of jobs and classifications that ended long ago, as its settings say."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ _Remove = Callable[..., str | None]  # of `store.retention`
 
 
 class Retainer:
-    """Goes through all ended jobs batch by batch, again and again."""
+    """Goes through all that has ended batch by batch, again and again."""
 
     def __init__(self, database: Database, settings: WorkerSettings) -> None:
         self._database = database
@@ -20,6 +20,7 @@ class Retainer:
             retention.remove_checkpoints: settings.retention_checkpoints_days,
             retention.remove_curves: settings.retention_curves_days,
             retention.remove_events: settings.retention_events_days,
+            retention.remove_classifications: settings.retention_classifications_days,
         }
         self._older_than_s = {remove: _DAY_S * kept for remove, kept in days.items() if kept is not None}
         self._starts: dict[_Remove, str | None] = dict.fromkeys(self._older_than_s, "")

@@ -11,16 +11,18 @@ from typing import Any
 
 from celery import Celery
 
-from store import datasets, logs, runs, traces
+from store import classifications, datasets, logs, runs, traces
+from store.classifications import ClaimedClassification
+from store.datasets import ClaimedImport
 from store.engine import Database
 from store.queues import IO
 from store.runs import ClaimedRun
 from store.traces import Tracer
 from worker import notes
 from worker.app import WAKE
-from worker.child import import_child, run_child
+from worker.child import import_child, label_child, run_child
 from worker.devices import Shares
-from worker.lease import ImportLease, Lease, RunLease
+from worker.lease import ClassificationLease, ImportLease, Lease, RunLease
 from worker.link import Link
 from worker.scratch import Scratch
 from worker.settings import WorkerSettings
@@ -41,6 +43,7 @@ class Worker:
     processes: ForkServerContext
     run_slots: Slots
     import_slots: Slots
+    label_slots: Slots  # of their own, so that a long recording and a large dataset do not wait for one another
     gpus: Shares
     tracer: Tracer | None
     stopping: threading.Event
@@ -54,6 +57,7 @@ def install(app: Celery, worker: Worker) -> None:
             return
         if queue == IO:
             worker.import_slots.serve(lambda: do_import(worker))
+            worker.label_slots.serve(lambda: do_labelling(worker))
         else:
             worker.run_slots.serve(lambda: do_run(worker))
 
@@ -94,16 +98,31 @@ def _traced(worker: Worker, claimed: ClaimedRun) -> Iterator[ClaimedRun]:
 
 def do_import(worker: Worker) -> bool:
     """Claim an import and see it through; false if there is none, or the worker stops."""
+    return _do_whole(worker, "import", datasets.claim_import, ImportLease, import_child)
+
+
+def do_labelling(worker: Worker) -> bool:
+    """Claim a recording to be labelled and see it through; false if there is none, or the worker stops."""
+    return _do_whole(worker, "label", classifications.claim, ClassificationLease, label_child)
+
+
+def _do_whole(
+    worker: Worker,
+    doing: str,
+    claim: Callable[..., ClaimedImport | ClaimedClassification | None],
+    lease: type[ImportLease] | type[ClassificationLease],
+    main: Callable[..., None],
+) -> bool:
     if worker.stopping.is_set():
         return False
     settings, link = worker.settings, _new_link(worker)
     with worker.database.write() as session:
-        claimed = datasets.claim_import(session, worker=worker.name, lease_s=settings.lease_s)
+        claimed = claim(session, worker=worker.name, lease_s=settings.lease_s)
     if claimed is None:
         return False
     with logs.about(claimed.about):
-        logger.info("attempt %d to import %r", claimed.attempts, claimed.name)
-        _supervise(worker, ImportLease(worker.database, settings, claimed.claim), link, import_child, claimed)
+        logger.info("attempt %d to %s %r", claimed.attempts, doing, claimed.name)
+        _supervise(worker, lease(worker.database, settings, claimed.claim), link, main, claimed)
     return True
 
 

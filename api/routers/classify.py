@@ -104,21 +104,31 @@ async def cutting_of(overlap: Overlap = PLAIN.overlap, smooth_s: SmoothS = PLAIN
     return Cutting(overlap, smooth_s)
 
 
-class Asked(BaseModel):
-    """How a recording is to be read and answered."""
+class Stated(BaseModel):
+    """How a recording is to be read and labelled, and by which version."""
 
     version: Version = None
     alias: Alias = None
-    format: Annotated[
-        Literal["float32"] | None,
-        Query(description="bare samples, x, y and z as little-endian float32, whose `rate_hz` and `unit` are stated"),
-    ] = None
     rate_hz: RateHz = None
     unit: StatedUnit = None
     columns: StatedColumns = None
     overlap: Overlap = PLAIN.overlap
     smooth_s: SmoothS = PLAIN.smooth_s
     top_k: Annotated[int, Query(ge=1, le=100, description="classes to name, most probable first")] = 5
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns, one by one; none: the file says."""
+        return tuple(self.columns.split(",")) if self.columns else ()
+
+
+class Asked(Stated):
+    """The same of a recording that is read at once, which may also be bare samples."""
+
+    format: Annotated[
+        Literal["float32"] | None,
+        Query(description="bare samples, x, y and z as little-endian float32, whose `rate_hz` and `unit` are stated"),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,7 @@ class Upload:
             yield self._floats(asked)
             return
         how: dict[str, Any] = {"filename": self.filename, "rate_hz": asked.rate_hz, "unit": asked.unit}
-        how["columns"] = asked.columns.split(",") if asked.columns else ()
+        how["columns"] = asked.column_names
         if self.size <= _INLINE_BYTES and self._is_text():
             yield read_recording(self.file.read(), **how)
             return

@@ -1,7 +1,7 @@
 """Datasets: import, list, look at recordings."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -29,6 +29,7 @@ from api.schemas.datasets import (
     RecordingSummary,
     UploadName,
 )
+from api.storage import room_for_upload
 from api.uploads import form_file, validated
 from pskd_core.data.columnar import Dataset as Files
 from store import datasets, deletion, usage
@@ -76,7 +77,7 @@ async def _read_import(request: Request, services: ServicesDep, caller: CallerDe
         if asked := fields.get("name"):
             await run_in_threadpool(_refuse_taken, validated(UploadName, {"name": asked}).name, services, caller, once)
 
-    room = await run_in_threadpool(_room, services, caller, once)
+    room = await run_in_threadpool(room_for_upload, services, caller, once)
     form_of = partial(form_file, request, folder=services.uploads, fields=["name"], check=check, count=room)
     with services.arriving.one(caller.tenant):
         async with form_of() as (file, form):
@@ -84,25 +85,6 @@ async def _read_import(request: Request, services: ServicesDep, caller: CallerDe
             await check({"name": name})
             digest = await run_in_threadpool(services.objects.put_file, Path(file.file.name))
     return Import(name, {"kind": "upload", "filename": file.filename}, digest, file.size)
-
-
-def _room(services: Services, caller: Caller, once: Once) -> Callable[[int], None] | None:
-    """Refuses an upload as soon as more of it has come than its tenant may store; none: nobody counts.
-
-    The look that counts is the one of the transaction that names it; a repetition has its answer already.
-
-    Raises:
-        StorageFull: there is no room at all.
-    """
-    limit_bytes = services.settings.tenant_storage_bytes
-    if limit_bytes is None:
-        return None
-    with services.database.read() as session:
-        if once.seen(session):
-            return None
-        stored_bytes = usage.look(session, tenant=caller.tenant).size_bytes
-    usage.check(stored_bytes, adding_bytes=0, limit_bytes=limit_bytes)
-    return lambda size: usage.check(stored_bytes, adding_bytes=size, limit_bytes=limit_bytes)
 
 
 def _refuse_taken(name: str, services: Services, caller: Caller, once: Once) -> None:

@@ -26,7 +26,8 @@ class Deletion(Out):
     """What a deletion removed."""
 
     removed: dict[str, int] = Field(
-        description="how many `datasets`, `sweeps`, `jobs`, `leaderboard_rows`, `models`, `model_versions`, `aliases`"
+        description="how many `datasets`, `sweeps`, `jobs`, `leaderboard_rows`, `models`, `model_versions`, `aliases`, "
+        "`classifications`"
     )
 
 

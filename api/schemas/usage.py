@@ -23,7 +23,8 @@ class UsageOut(Out):
 
     kinds: dict[str, KeptOut] = Field(
         description="`datasets` (uploads and files), `model_versions`, `runs` (predictions, students that are no "
-        "version), `checkpoints`, `jobs`, `sweeps`; an object counts under one kind, once for each row that names it"
+        "version), `checkpoints`, `jobs`, `sweeps`, `classifications` (recordings that wait, timelines); an "
+        "object counts under one kind, once for each row that names it"
     )
     size_bytes: int = Field(description="of all kinds")
     unmeasured: int

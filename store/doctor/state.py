@@ -16,11 +16,12 @@ from store import census, migrate, queueing, workers
 from store.base import db_now, present
 from store.doctor.finding import Finding, fail, ok, reason, shown, warn
 from store.engine import make_engine
-from store.lifecycle import DatasetState, RunState
+from store.lifecycle import ClassificationState, DatasetState, RunState
 from store.models import Dataset, Run, WorkerSeen
 from store.outward import WebhookDelivery
 from store.queues import CPU, GPU, IO
 from store.settings import Settings
+from store.timelines import Classification
 
 _ANSWER_S = 3
 _SKEW_S = 5.0
@@ -154,17 +155,20 @@ def _workers(session: Session, settings: Settings, installation: Installation) -
 
 
 def _waiting(session: Session) -> dict[str, int]:
-    """Runs free to claim by the device that they ask for, and imports."""
+    """Runs free to claim by the device that they ask for, imports and recordings to be labelled."""
     runs = select(Run.device, func.count()).where(queueing.CLAIMABLE).group_by(Run.device)
     free = (Dataset.state == DatasetState.VALIDATING) & Dataset.worker.is_(None)
     imports = select(func.count()).select_from(Dataset).where(free)
-    counts = [*session.execute(runs), (IO, session.scalar(imports) or 0)]
+    queued = Classification.state == ClassificationState.QUEUED
+    recordings = select(func.count()).select_from(Classification).where(queued)
+    of_io = sum(session.scalar(each) or 0 for each in (imports, recordings))
+    counts = [*session.execute(runs), (IO, of_io)]
     return {device: count for device, count in counts if count}
 
 
 def _queue(device: str, count: int, alive: Sequence[WorkerSeen], installation: Installation) -> Finding:
     queues = _QUEUES[device]
-    where, what = " or ".join(queues), f"{count} {'imports' if device == IO else 'runs'} wait"
+    where, what = " or ".join(queues), f"{count} {'imports or recordings' if device == IO else 'runs'} wait"
     remedy = f"start a worker with PSKD_QUEUES={queues[0]}" + (" and a GPU" if device == "cuda" else "")
     if any(_serves(worker, device) for worker in alive):
         return ok("queues", where, f"{what}, and a worker serves them")
@@ -187,7 +191,9 @@ def _leases(session: Session, settings: Settings, installation: Installation) ->
     run = select(Run.id, Run.worker).where(Run.state == RunState.RUNNING, Run.lease_expires_at < since)
     importing = (Dataset.state == DatasetState.VALIDATING) & Dataset.worker.is_not(None)
     dataset = select(Dataset.id, Dataset.worker).where(importing, Dataset.lease_expires_at < since)
-    held = session.execute(union_all(run, dataset).order_by("id")).all()
+    labelling = select(Classification.id, Classification.worker)
+    recording = labelling.where(Classification.worker.is_not(None), Classification.lease_expires_at < since)
+    held = session.execute(union_all(run, dataset, recording).order_by("id")).all()
     if not held:
         return ok("leases", "all", "none has run out")
     where, detail = held[0].id, f"{len(held)} ran out and hang, the first of worker {held[0].worker}"

@@ -1,6 +1,7 @@
 """The client that is awaited, against a running stack."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator
 
@@ -38,6 +39,12 @@ def test_jobs_side_by_side_to_a_classified_stream(stack_url: str, dataset_id: st
             assert {job.id for job in jobs} | {job_id} <= {job.id async for job in service.jobs()}
             told = [each async for each in service.live("pages", batches(40), rate_hz=50, unit="g")]
             assert [each.kind for each in told][:2] == ["began", "window"]
+            lines = "time,x,y,z\n" + "".join(f"{number / 50},0,0,1\n" for number in range(2000))
+            handed_in = await service.classify_long("pages", io.BytesIO(lines.encode()), filename="day.csv", unit="g")
+            *_, labelled = [seen async for seen in service.follow_classification(handed_in.id)]
+            assert (labelled.state, labelled.progress) == ("succeeded", 1)
+            assert labelled.overview is not None
+            assert labelled.overview.segments == len([each async for each in service.segments(labelled.id)])
             sweep = await service.submit_sweep({**SWEEP, "name": "awaited"})
             states = [seen.state async for seen in service.follow_sweep(sweep.id)]
             assert states[-1] == "succeeded"

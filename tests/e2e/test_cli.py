@@ -151,6 +151,31 @@ def test_recording_is_classified(pskd: Pskd, trained: str, tmp_path: Path) -> No
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["mine.png", "mine.svg"]
 
 
+def test_a_long_recording_is_labelled_by_a_worker(pskd: Pskd, service: Client, trained: str, tmp_path: Path) -> None:
+    """Handed in and waited for, it has the segments of `classify`; it is listed, shown again, and deleted."""
+    file, bad = recording(tmp_path / "day.csv", seconds=60), recording(tmp_path / "bad.csv")
+    bad.write_text(bad.read_text().replace("0.1,0.98", "0.1,oops", 1))
+    shown = pskd("classify", "--long", file)
+    assert shown.exit_code == 0, shown.output
+    assert "by small version 1" in shown.stdout
+    once = pskd("classify", file, "--csv").stdout
+    result = pskd("classify", "--long", bad, file, "--csv")
+    assert result.exit_code == 1
+    assert "row 2" in result.stderr
+    assert result.stdout == once
+    found, failed, _ = service.classifications()
+    assert (found.state, failed.state) == ("succeeded", "failed")
+    windows = list(service.windows(found.id))
+    again = last_object(pskd("classifications", "show", found.id, "--json"))
+    assert again["overview"]["windows"] == len(windows) > 1
+    assert pskd("classifications", "show", failed.id).exit_code == 1
+    assert found.id in pskd("classifications", "--state", "succeeded").stdout
+    assert pskd("cancel", found.id).exit_code == 1
+    assert "deleted: 1 classifications" in pskd("classifications", "delete", found.id).stdout
+    with pytest.raises(NotFound):
+        service.classification(found.id)
+
+
 def test_mlflow_and_http_give_the_same_probabilities(
     service: Client, addresses: Addresses, trained: str, tmp_path: Path
 ) -> None:

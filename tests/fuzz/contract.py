@@ -40,7 +40,7 @@ checks.negative_data_rejection.enabled = false
 
 [[operations]]
 # In a form everything is text, so nothing in it can be of a wrong type.
-include-path = ["/v1/datasets", "/v1/models/{name}/classify"]
+include-path = ["/v1/datasets", "/v1/models/{name}/classify", "/v1/classifications"]
 include-method = "POST"
 checks.negative_data_rejection.enabled = false
 
@@ -108,27 +108,31 @@ def _known(service: Service) -> dict[str, list[Any]]:
         http.post("/v1/keys", json={"name": "another", "scopes": ["read"]}).raise_for_status()
         http.post("/v1/sweeps", json=BASES["POST /v1/sweeps"]).raise_for_status()
         http.post("/v1/webhooks", json=BASES["POST /v1/webhooks"]).raise_for_status()
-        lists = ("jobs", "datasets", "sweeps", "keys", "webhooks", "leaderboard")
-        jobs, datasets, sweeps, keys, webhooks, rows = (http.get(f"/v1/{name}").json()["items"] for name in lists)
+        day = {"file": ("day.csv", b"0,0,1\n" * 64)}
+        http.post("/v1/classifications", params={"model": MODEL}, files=day).raise_for_status()
+        lists = ("jobs", "datasets", "sweeps", "keys", "webhooks", "leaderboard", "classifications")
+        found = {name: http.get(f"/v1/{name}").json()["items"] for name in lists}
         runs = http.get(f"/v1/jobs/{service.job_id}/runs").json()["items"]
-        recordings = http.get(f"/v1/datasets/{datasets[0]['id']}/recordings").json()["items"]
+        recordings = http.get(f"/v1/datasets/{found['datasets'][0]['id']}/recordings").json()["items"]
     return {
         "path.name": [MODEL],
         "path.version": [1, 2],
         "path.alias": ["champion", "next"],
         "path.run_id": [each["id"] for each in runs],
         "path.epoch": [1, 2],
-        "path.job_id": [each["id"] for each in jobs],
-        "path.dataset_id": [each["id"] for each in datasets],
+        "path.job_id": [each["id"] for each in found["jobs"]],
+        "path.dataset_id": [each["id"] for each in found["datasets"]],
         "path.recording_id": [each["id"] for each in recordings[:3]],
         "query.alias": ["champion"],
         "query.version": [1, 2],
-        "path.sweep_id": [each["id"] for each in sweeps],
-        "path.key_id": [each["id"] for each in keys],
-        "path.webhook_id": [each["id"] for each in webhooks],
-        "query.a": [each["id"] for each in rows],
-        "query.b": [each["id"] for each in rows],
-        "query.against": [each["id"] for each in rows],
+        "path.sweep_id": [each["id"] for each in found["sweeps"]],
+        "path.key_id": [each["id"] for each in found["keys"]],
+        "path.webhook_id": [each["id"] for each in found["webhooks"]],
+        "path.classification_id": [each["id"] for each in found["classifications"]],
+        "query.model": [MODEL],
+        "query.a": [each["id"] for each in found["leaderboard"]],
+        "query.b": [each["id"] for each in found["leaderboard"]],
+        "query.against": [each["id"] for each in found["leaderboard"]],
         "header.if-match": ["*", '"1"', '"2"', '"3"'],
         "header.if-none-match": ["*"],
     }

@@ -186,22 +186,12 @@ def test_another_tenant_s_things_are_not_there(service: TestClient, stored: Stor
         "GET /v1/leaderboard",
         "GET /v1/models",
         "GET /v1/webhooks",
+        "GET /v1/classifications",
     }
     for operation in GUARDED:
         if operation in own | listed:
             continue
-        if operation == "GET /v1/leaderboard/comparison":
-            row = ids["row_id"]
-            answer = service.get(f"/v1/leaderboard/comparison?a={row}&b={row}", headers=foreign)
-        elif operation.endswith("/classify"):
-            answer = service.post("/v1/models/tiny/classify", content=b"0,0,1\n" * 64, headers=foreign | CSV)
-        elif operation.endswith("/infer"):
-            answer = service.post("/v2/models/tiny/infer", json={}, headers=foreign)
-        elif operation.startswith("PUT"):
-            answer = service.put("/v1/models/tiny/aliases/champion", json={"version": 1}, headers=foreign | ANY)
-        else:
-            answer = ask(service, operation, foreign | ANY, **ids)
-        problem(answer, 404, "not-found")
+        problem(_ask_whole(service, operation, foreign, ids), 404, "not-found")
     for operation in listed - {"GET /v1/keys"}:
         assert ask(service, operation, foreign).json()["items"] == [], operation
     assert service.get("/v1/usage", headers=foreign).json()["size_bytes"] == 0
@@ -253,6 +243,28 @@ ANY = {"If-Match": "*"}
 CSV = {"Content-Type": "text/csv"}
 
 
+def _ask_whole(service: TestClient, operation: str, headers: dict[str, str], ids: dict[str, str]) -> Response:
+    """The operation on these things, with all that it takes to come as far as looking for them."""
+    if operation == "GET /v1/leaderboard/comparison":
+        row = ids["row_id"]
+        return service.get(f"/v1/leaderboard/comparison?a={row}&b={row}", headers=headers)
+    if operation == "POST /v1/classifications":
+        return _hand_in(service, headers)
+    if operation.endswith("/classify"):
+        return service.post("/v1/models/tiny/classify", content=b"0,0,1\n" * 64, headers=headers | CSV)
+    if operation.endswith("/infer"):
+        return service.post("/v2/models/tiny/infer", json={}, headers=headers)
+    if operation.startswith("PUT"):
+        return service.put("/v1/models/tiny/aliases/champion", json={"version": 1}, headers=headers | ANY)
+    return ask(service, operation, headers | ANY, **ids)
+
+
+def _hand_in(service: TestClient, headers: dict[str, str]) -> Response:
+    """A recording that is to be labelled by the model `tiny`."""
+    form = {"file": ("day.csv", b"0,0,1\n" * 64)}
+    return service.post("/v1/classifications", params={"model": "tiny"}, files=form, headers=headers)
+
+
 def _things(service: TestClient, stored: Stored, headers: dict[str, str]) -> dict[str, str]:
     """One of everything, of the default tenant; answers their ids."""
     dataset_id, job_id = stored.dataset(), stored.finished_job()
@@ -262,10 +274,11 @@ def _things(service: TestClient, stored: Stored, headers: dict[str, str]) -> dic
     key = service.get("/v1/keys", headers=headers).json()["items"][0]
     hook = service.post("/v1/webhooks", json={"url": "https://hooks.example/"}, headers=headers).json()
     files = service.get(f"/v1/datasets/{dataset_id}/recordings", headers=headers).json()["items"]
+    classification = _hand_in(service, headers).json()
     return {
         "dataset_id": dataset_id, "recording_id": files[0]["id"], "job_id": job_id, "run_id": run["id"], "epoch": "1",
         "sweep_id": sweep["id"], "name": "tiny", "alias": "champion", "version": "1", "row_id": row["id"],
-        "key_id": key["id"], "webhook_id": hook["id"],
+        "key_id": key["id"], "webhook_id": hook["id"], "classification_id": classification["id"],
     }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def test_usage_says_what_is_stored_and_what_is_left(service: TestClient, stored:
     shown = {kind: (kept["count"], kept["size_bytes"]) for kind, kept in used["kinds"].items()}
     assert shown == {
         "datasets": (2, DATASET_BYTES + len(content)),
+        "classifications": (0, 0),
         "model_versions": (1, BUNDLE_BYTES),
         "runs": (1, len(PREDICTIONS)),
         "checkpoints": (0, 0),

@@ -24,6 +24,7 @@ from store.objects import ObjectStore
 from store.settings import Settings
 from store.tally import Tallied
 from tests.dumps.make_dumps import fill
+from tests.recordings import add_classification
 
 NOTED = {"event", "outbox", "tally"}  # tables in which a restore notes what became of runs that were under way
 HOW_LONG_S = 60.0
@@ -50,7 +51,9 @@ class Place:
             webhooks.create(session, url="https://example.org/hook")
         fill(self.database)
         self.put_objects(folder)
+        upload, bundle = self.objects.put_bytes(b"recording"), self.tree(folder / "asked")
         with self.database.write() as session:
+            add_classification(session, upload=upload, bundle=bundle)
             tally.note(session, Tallied.LEASE_LOST, "run")  # whose bound is infinite
             keys.create(session, name="ops", scopes=[Scope.ADMIN])
             idempotency.remember(session, "key", fingerprint="f" * 64, answer={"status": 202, "body": "{}"})

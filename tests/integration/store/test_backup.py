@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from store import runs
+from store import classifications, runs
 from store.archive import ArchiveError
 from store.backup import backup
 from store.claims import Claim
@@ -23,6 +23,7 @@ from store.migrate import upgrade
 from store.models import Event, Run
 from store.restore import restore
 from tests.integration.store.places import HOW_LONG_S, NOTED, Make, Place, digest_of, remade, under_way, without
+from tests.recordings import add_classification
 from tests.stored import add_ready_dataset, claim, submit
 
 
@@ -81,6 +82,24 @@ def test_time_stands_still_between_backup_and_restore(place: Make, tmp_path: Pat
         run = session.scalars(select(Run)).one()
         assert run.state is RunState.RETRYING
         assert 600 <= run.ran_s < 600 + HOW_LONG_S
+
+
+def test_a_recording_that_was_being_labelled_waits_after_a_restore(place: Make, tmp_path: Path) -> None:
+    """Its worker is gone, its upload and its model are there, and the next worker takes it."""
+    here, there, file = place("sqlite", "here"), place("sqlite", "there"), tmp_path / "all.zip"
+    upgrade(here.settings.database_url)
+    upload, bundle = here.objects.put_bytes(b"recording"), here.tree(tmp_path / "bundle")
+    with here.database.write() as session:
+        created = add_classification(session, upload=upload, bundle=bundle).id
+        assert classifications.claim(session, worker="gone", lease_s=3600) is not None
+    backup(here.settings, file)
+    restore(there.settings, file)
+    with there.database.write() as session:
+        claimed = classifications.claim(session, worker="next", lease_s=30)
+    assert claimed is not None
+    assert (claimed.claim.id, claimed.attempts) == (created, 2)
+    assert there.objects.get_bytes(claimed.upload_digest) == b"recording"
+    assert there.objects.get_tree(claimed.bundle_digest).is_dir()
 
 
 def test_mlflow_comes_back(place: Make, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 import store.models
-import store.outward  # noqa: F401 - both fill the metadata
+import store.outward
+import store.timelines  # noqa: F401 - all three fill the metadata
 from store.base import Base
 from store.engine import make_engine
 from store.migrate import upgrade

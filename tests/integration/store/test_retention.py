@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import events, jobs, leaderboard, registry, retention, runs
+from store import classifications, events, jobs, leaderboard, registry, retention, runs
 from store.engine import Database
 from store.lifecycle import FailureCause, RunState
 from store.models import Event, Job, Run
+from tests.recordings import add_classification
 from tests.stored import add_ready_dataset, claim, finish, submit
 from worker.retain import Retainer
 from worker.settings import WorkerSettings
@@ -200,3 +201,18 @@ def test_two_keepers_at_once_do_no_harm(database: Database, tmp_path: Path) -> N
         assert {run.state for run in jobs.runs_of(session, failed)} == {RunState.QUEUED}
         for job_id in failed:  # the retry itself is told, and kept
             assert events.after(session, job_id, 0)[-1].data["state"] == "queued"
+
+
+def test_old_timelines_go_and_what_has_not_ended_stays(database: Database, tmp_path: Path) -> None:
+    """Of classifications those that ended long ago are deleted; the young and the open stay."""
+    with database.write() as session:
+        old, young, waiting = (add_classification(session).id for _ in range(3))
+        for each in (old, young):
+            classifications.cancel(session, each)
+        row = classifications.get(session, old)
+        assert row.finished_at is not None
+        row.finished_at -= timedelta(days=3)
+    remove(database, tmp_path, **ALL)
+    remove(database, tmp_path, retention_classifications_days=2.0)
+    with database.read() as session:
+        assert {row.id for row in classifications.page(session).items} == {young, waiting}

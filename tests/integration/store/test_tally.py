@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from store import census, datasets, outbox, runs, tally
+from store import census, classifications, datasets, outbox, runs, tally
 from store.census import Backlog
 from store.engine import Database
 from store.lifecycle import FailureCause, RunState
 from store.outward import Tally
 from store.tally import Tallied
+from tests.recordings import add_classification
 from tests.stored import add_ready_dataset, claim, counted, finish, submit
 
 EXPIRED_S = -1.0
@@ -36,10 +37,13 @@ def test_leases_and_ended_runs_are_counted_once(database: Database) -> None:
         runs.fail(session, claim(session).claim, cause=FailureCause.NAN_LOSS, detail="NaN")
         datasets.create(session, name="lost", source={"kind": "synthetic"})
         datasets.claim_import(session, worker="w", lease_s=EXPIRED_S)
+        add_classification(session)
+        classifications.claim(session, worker="w", lease_s=EXPIRED_S)
     for _ in range(2):
         with database.write() as session:
             runs.reap(session, max_stalled_attempts=3)
             datasets.reap(session, max_attempts=3)
+            classifications.reap(session, max_attempts=3)
 
     def count_and_fail(session: Session) -> None:
         tally.note(session, Tallied.LEASE_LOST, "run")
@@ -51,6 +55,7 @@ def test_leases_and_ended_runs_are_counted_once(database: Database) -> None:
     assert told(database) == {
         ("lease_lost", "run"): 1,
         ("lease_lost", "import"): 1,
+        ("lease_lost", "classification"): 1,
         ("run", "succeeded"): 1,
         ("run", "nan_loss"): 1,
     }
@@ -91,7 +96,7 @@ def test_the_census_counts_queues_and_messages(database: Database) -> None:
         outbox.add(session, "mlflow", "run_a", {})
     with counted(database) as queries, database.read() as session:
         seen = census.look(session)
-    assert len(queries) == 5
+    assert len(queries) == 6
     assert {at: count for at, count in seen.depths.items() if count} == {
         ("cpu", RunState.QUEUED): 2,
         ("cpu", RunState.RUNNING): 1,

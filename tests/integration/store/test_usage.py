@@ -44,6 +44,7 @@ def test_each_tenant_s_rows_count_with_their_objects(database: Database) -> None
     found = look(database)
     assert found.kinds == {
         "datasets": usage.Kept(2, TREE + 50),
+        "classifications": usage.Kept(0),
         "model_versions": usage.Kept(1, BUNDLE),
         "runs": usage.Kept(2, PREDICTIONS),
         "checkpoints": usage.Kept(1, 300),
@@ -72,13 +73,13 @@ def test_deleting_frees_what_it_was_counted_with(database: Database) -> None:
 
 
 def test_looking_takes_as_many_queries_whatever_there_is(database: Database) -> None:
-    """Seven statements with nothing stored, and seven with rows of every kind."""
+    """Eight statements with nothing stored, and eight with rows of every kind."""
     with counted(database) as queries:
         look(database)
     fill(database, "one")
     with counted(database) as more:
         look(database)
-    assert len(queries) == len(more) == 7
+    assert len(queries) == len(more) == 8
 
 
 def test_of_two_that_add_at_once_one_is_refused(database: Database) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from client.answers import Classification
-from client.timeline import SegmentTable, print_timeline
+from client.classifications import LongOverview
+from client.timeline import SegmentTable, print_overview, print_timeline
 
 ANSWER = Classification.model_validate(
     {
@@ -82,3 +83,20 @@ def test_confidence_stands_beside_the_label() -> None:
     sure = ANSWER.model_copy(update={"label": "unknown", "confidence": 0.42})
     print_timeline(Console(file=sink, width=100), "walk.csv", sure)
     assert sink.getvalue().splitlines()[0] == "walk.csv  →  unknown  75.0 %, confidence 42.0 %"
+
+
+def test_a_long_recording_is_told_in_shares_of_its_time() -> None:
+    """In the place of segments, of which a day has thousands, stand how many there are and the time of each label."""
+    whole = ANSWER.model_dump() | {"windows": 900, "segments": 41, "shares": {"walk": 0.75, "unknown": 0.25}}
+    sink = io.StringIO()
+    console = Console(file=sink, width=100, highlight=False)
+    print_overview(console, "day.csv", LongOverview.model_validate(whole))
+    assert sink.getvalue().splitlines() == [
+        "day.csv  →  walk  75.0 %",
+        "    walk      75.0 %  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇",
+        "    unknown   25.0 %  ▇▇▇▇▇",
+        "  41 segments of 900 windows; --csv has each segment",
+        "  read as 400 samples in g at 50.0 Hz (timestamps), 8.0 s, with gravity",
+        "  by wrist version 3, trained on utd-mhad (seed 1): test accuracy 90.0 % (N 430)",
+        "  warning: the recording [bold]lasts[/] long",
+    ]
