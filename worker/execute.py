@@ -219,6 +219,8 @@ class Execution:
         if isinstance(error, RankLost) and error.killed and memory.kills() != self._memory_kills:
             error = RankLost(f"{error}: the system ran out of memory, and its kernel chose it", out_of_memory=True)
         cause, detail = cause_of(error), detail_of(error)
+        if cause is FailureCause.OUT_OF_MEMORY:
+            detail = f"{detail.rstrip('. ')}; {memory.REMEDY}"
         try:
             if cause is None:
                 # The lease runs out, which gives the trouble time to pass, and the reaper counts an attempt.

@@ -7,8 +7,6 @@ from pskd_core.errors import DataError, NonFiniteLossError, RankLost, SpecError,
 from store.errors import ObjectDamaged, ObjectMissing, StorageFull
 from store.lifecycle import FailureCause
 
-REMEDY = "lower training.batch_size or the networks' widths, or run it where there is more memory"
-
 
 def cause_of(error: Exception) -> FailureCause | None:
     """The cause with which `error` ends a run or an import; none if disk, database or object store are in trouble."""
@@ -32,8 +30,7 @@ def cause_of(error: Exception) -> FailureCause | None:
 
 
 def detail_of(error: Exception) -> str:
-    """What users read: the message of what is refused on purpose, with the type of anything else, and what helps."""
-    if isinstance(error, NonFiniteLossError | SpecError | DataError | StorageFull):
+    """What users read: the message of what is refused on purpose or is ours, with the type of anything else."""
+    if isinstance(error, NonFiniteLossError | SpecError | DataError | StorageFull | RankLost):
         return str(error)
-    told = str(error) if isinstance(error, RankLost) else f"{type(error).__name__}: {error}"
-    return f"{told.rstrip('. ')}; {REMEDY}" if out_of_memory(error) else told
+    return f"{type(error).__name__}: {error}"

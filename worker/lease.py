@@ -8,7 +8,7 @@ from store.claims import Claim
 from store.engine import Database
 from store.lifecycle import FailureCause, Wanted
 from worker import notes
-from worker.failures import REMEDY
+from worker.memory import REMEDY
 from worker.settings import WorkerSettings
 
 
@@ -95,7 +95,7 @@ class RunLease:
         """See `Lease`."""
         with self.database.write() as session:
             if for_memory:
-                detail = f"its process {how}: the system ran out of memory, and its kernel chose it; {REMEDY}"
+                detail = f"{_chosen(how)}; {REMEDY}"
                 runs.fail(session, self.claim, cause=FailureCause.OUT_OF_MEMORY, detail=detail)
                 notes.state(session, self.settings, self.claim.id)
             else:

@@ -1,8 +1,9 @@
-"""Whether the system has killed processes for want of memory: a killed one cannot say so itself."""
+"""Want of memory: whether the system has killed processes for it, which cannot say so themselves, and what helps."""
 
 from pathlib import Path
 
 ROOT = Path("/")
+REMEDY = "lower training.batch_size or the networks' widths, or run it where there is more memory"  # for a run
 
 
 def kills(root: Path = ROOT) -> int | None:

@@ -26,9 +26,11 @@ def test_a_job_runs_to_its_end(service: Stack, tmp_path: Path) -> None:
     data = small_dataset(tmp_path / "data")
     alone = Run(data, small_spec(), plan_folds(small_spec(), data.info, data.recordings)[0], 1)
     reports = list(alone.epochs())
-    assert service.metrics(second.id) == {
-        (name, report.index): value for report in reports for name, value in report.metrics.items()
+    points = {(name, report.index): value for report in reports for name, value in report.metrics.items()}
+    points |= {
+        (f"by_class/{name}", report.index): value for report in reports for name, value in report.by_class.items()
     }
+    assert service.metrics(second.id) == points
     assert second.report is not None
     assert second.report["test"] == alone.finish().model_dump(mode="json")["test"]
     alone.save_predictions(tmp_path / "predictions.npz")
