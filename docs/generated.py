@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from api import errors
 from api.figures import Figures, SystemFigures
 from client.cli import app
 from pskd_core.config import JobSpec, preset_names
+from pskd_core.published import published_rows
 from pskd_core.sweep import Sweep
 from store.engine import Database
 from store.migrate import upgrade
@@ -74,6 +76,34 @@ def problems() -> str:
     ordered = sorted(kinds.values(), key=lambda kind: (kind.status, kind.slug))
     rows = ((str(kind.status), f"`urn:pskd:problem:{kind.slug}`", kind.title) for kind in ordered)
     return _table(("status", "`type`", "`title`"), rows)
+
+
+def published() -> str:
+    """Every row that the paper prints, and what runs here in its place; ours are measured on a service, not here."""
+    rows = published_rows()
+    head = ("row", "method", "needs", "protocol", "accuracy", "F1", "here", "command")
+    parts = []
+    for (table, dataset), members in groupby(rows, key=lambda row: (row.table, row.dataset)):
+        title = f"Table {table}" if table.isdigit() else table.capitalize()
+        lines = (
+            (
+                f"`{row.id}`",
+                row.method + (f" [{row.citation}]" if row.citation is not None else ""),
+                row.test_input,
+                row.protocol,
+                _per_cent(row.accuracy),
+                _per_cent(row.f1),
+                row.here,
+                f"`{row.run_with}`" if row.run_with is not None else "–",
+            )
+            for row in members
+        )
+        parts.append(f"## {title}: {dataset}\n\n{_table(head, lines)}")
+    return "\n".join(parts)
+
+
+def _per_cent(figure: float | None) -> str:
+    return "–" if figure is None else f"{100 * figure:.2f}"
 
 
 def figures() -> str:

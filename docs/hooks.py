@@ -17,7 +17,7 @@ _WRITERS = {
     writer.__name__: writer
     for writer in (
         generated.operations, generated.job_spec, generated.sweep_spec, generated.presets, generated.commands,
-        generated.problems, generated.figures,
+        generated.problems, generated.published, generated.figures,
     )
 }  # fmt: skip
 _PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}

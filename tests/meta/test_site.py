@@ -17,6 +17,7 @@ from api import errors
 from client.api import Client
 from client.cli import app
 from pskd_core.config import JobSpec
+from pskd_core.published import published_rows
 from pskd_core.sweep import Sweep
 from store.lifecycle import FailureCause
 from tests.e2e import screenshots
@@ -92,6 +93,15 @@ def test_every_problem_and_cause_is_described(site: Path) -> None:
     kinds = {kind.slug for kind in errors.KINDS.values()} | {errors.OUT_OF_SCOPE.slug, errors.MALFORMED.slug}
     assert {slug for slug in kinds if f"urn:pskd:problem:{slug}" not in shown} == set()
     assert {cause.value for cause in FailureCause if f"\n{cause.value}\n" not in shown} == set()
+
+
+def test_every_row_of_the_paper_stands_with_what_runs_in_its_place(site: Path) -> None:
+    """No row is left out, and each names its command, or says that video is needed."""
+    shown = text_of(site, "reference/published.html")
+    for row in published_rows():
+        assert row.id in shown
+        assert row.here in shown, row.id
+        assert row.run_with is None or row.run_with in shown, row.id
 
 
 def test_every_figure_is_described(site: Path) -> None:
