@@ -44,10 +44,15 @@ class LeaderboardRow(Answer):
     accuracy: Statistic | None
     accuracy_over_subjects: OverSubjects | None = None
     macro_f1: Statistic | None
+    weighted_f1: Statistic | None = None
+    top5_accuracy: Statistic | None = None
+    ece: Statistic | None = None
+    paper_f: Statistic | None = None
     difference: Difference | None = None
     parameters: int | None
     macs: int | None
     bundle_bytes: int | None
+    latency_ms: float | None = None
     spec: dict[str, Any]
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Literal, assert_never
 
 from sqlalchemy import ColumnElement, Select, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pskd_core.config import Distill, JobSpec, NamedProtocol, NoTeachers
-from pskd_core.evaluation.metrics import spread
+from pskd_core.evaluation.metrics import OF_LOGITS, spread
 from store import paging
 from store.base import db_now, upsert
 from store.errors import Conflict, NotFound
@@ -18,8 +19,10 @@ from store.seedstats import Tested, complete_seeds, over_subjects
 
 Sort = Literal[
     "-accuracy", "accuracy", "-macro_f1", "macro_f1", "-parameters", "parameters", "-macs", "macs", "-bundle_bytes",
-    "bundle_bytes",
+    "bundle_bytes", "-latency_ms", "latency_ms",
 ]  # fmt: skip
+FURTHER = ("weighted_f1", *OF_LOGITS)  # figures that stand in a row's `figures`, by which nobody sorts
+_TESTED = [field.name for field in fields(Tested)]
 _Figure = InstrumentedAttribute[float | None]
 _FIGURES: Mapping[str, _Figure | InstrumentedAttribute[int | None]] = {
     "accuracy": Configuration.accuracy_mean,
@@ -27,6 +30,7 @@ _FIGURES: Mapping[str, _Figure | InstrumentedAttribute[int | None]] = {
     "parameters": Configuration.parameters,
     "macs": Configuration.macs,
     "bundle_bytes": Configuration.bundle_bytes,
+    "latency_ms": Configuration.latency_ms,
 }
 
 
@@ -58,7 +62,7 @@ def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Teste
     session.execute(insert.on_conflict_do_nothing(index_elements=["configuration_id", "seed", "fold"]))
     cost = run.result or {}
     configuration.parameters, configuration.macs = cost.get("parameters"), cost.get("macs")
-    configuration.bundle_bytes = run.bundle_bytes
+    configuration.bundle_bytes, configuration.latency_ms = run.bundle_bytes, cost.get("latency_ms")
     refresh(session, configuration)
 
 
@@ -92,9 +96,7 @@ def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Confi
 def refresh(session: Session, configuration: Configuration) -> None:
     """Computes a configuration's figures anew from its results."""
     rows = session.scalars(select(ConfigurationResult).where(ConfigurationResult.configuration_id == configuration.id))
-    results = {
-        (row.seed, row.fold): Tested(row.accuracy, row.macro_f1, row.n, row.confusion, row.subjects) for row in rows
-    }
+    results = {(row.seed, row.fold): tested_of(row) for row in rows}
     seeds = complete_seeds(results, configuration.folds)
     configuration.n_seeds = len(seeds)
     configuration.n_incomplete_seeds = len({seed for seed, _ in results}) - len(seeds)
@@ -103,11 +105,23 @@ def refresh(session: Session, configuration: Configuration) -> None:
     for name in ("accuracy", "macro_f1"):
         for part, value in _figures([getattr(seed, name) for seed in seeds]).items():
             setattr(configuration, f"{name}_{part}", value)
+    configuration.figures = further_figures(seeds)
     subjects = over_subjects(seeds) if seeds else None
     configuration.n_subjects = subjects.n if subjects else None
     interval = (subjects.interval_95 if subjects else None) or (None, None)
     configuration.accuracy_subjects_low, configuration.accuracy_subjects_high = interval
     session.flush()
+
+
+def tested_of(result: ConfigurationResult) -> Tested:
+    """What the test of one seed and fold gave."""
+    return Tested(**{name: getattr(result, name) for name in _TESTED})
+
+
+def further_figures(seeds: Sequence[Tested]) -> dict[str, dict[str, float | None]]:
+    """Columns of each figure by which nobody sorts; those that a seed does not tell are left out."""
+    of_seeds = {name: [getattr(seed, name) for seed in seeds] for name in FURTHER}
+    return {name: _figures(values) for name, values in of_seeds.items() if values and None not in values}
 
 
 def _figures(of_seeds: Sequence[float]) -> dict[str, float | None]:

@@ -268,9 +268,11 @@ class Configuration(Base):
     macro_f1_sd: Mapped[float | None]
     macro_f1_low: Mapped[float | None]
     macro_f1_high: Mapped[float | None]
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)  # mean, sd, low and high of each further one
     parameters: Mapped[Large | None]
     macs: Mapped[Large | None]
     bundle_bytes: Mapped[Large | None]
+    latency_ms: Mapped[float | None]  # of one window, where the last run was made
     updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
     __table_args__ = (
@@ -279,6 +281,7 @@ class Configuration(Base):
         Index("ix_configuration_parameters", "tenant", "parameters", "id"),
         Index("ix_configuration_macs", "tenant", "macs", "id"),
         Index("ix_configuration_bundle_bytes", "tenant", "bundle_bytes", "id"),
+        Index("ix_configuration_latency_ms", "tenant", "latency_ms", "id"),
     )
 
 
@@ -296,6 +299,9 @@ class ConfigurationResult(Base):
     n: Mapped[int]
     confusion: Mapped[list[Any]]  # rows are truth
     subjects: Mapped[dict[str, Any] | None]  # [right, recordings] of each; null if no report tells
+    top5_accuracy: Mapped[float | None]  # null, as those below, in results of before they were kept
+    ece: Mapped[float | None]
+    paper_f: Mapped[float | None]
 
     __table_args__ = (Index(None, "run_id"),)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pskd_core.evaluation.metrics import accuracy, macro_f1, subject_interval_95
+from pskd_core.evaluation.metrics import OF_LOGITS, accuracy, macro_f1, mean_or_none, subject_interval_95, weighted_f1
 from pskd_core.shapes import IntArray
 
 Confusion = Sequence[Sequence[int]]
@@ -21,6 +21,15 @@ class Tested:
     n: int
     confusion: Confusion  # rows are truth
     subjects: Subjects | None = None  # null: a result that does not tell them apart
+    # Null in results of before these were kept, and `paper_f` of a single recording.
+    top5_accuracy: float | None = None
+    ece: float | None = None
+    paper_f: float | None = None
+
+    @property
+    def weighted_f1(self) -> float:
+        """F1 averaged with the number of samples of each class."""
+        return weighted_f1(np.array(self.confusion, np.int64))
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,17 @@ def pool(folds: Sequence[Tested]) -> Tested:
     if len(folds) == 1:
         return folds[0]
     summed: IntArray = np.array([fold.confusion for fold in folds], np.int64).sum(axis=0)
-    return Tested(accuracy(summed), macro_f1(summed), int(summed.sum()), summed.tolist(), _pooled_subjects(folds))
+    return Tested(
+        accuracy=accuracy(summed),
+        macro_f1=macro_f1(summed),
+        n=int(summed.sum()),
+        confusion=summed.tolist(),
+        subjects=_pooled_subjects(folds),
+        **{
+            name: mean_or_none([getattr(fold, name) for fold in folds], [fold.n for fold in folds])
+            for name in OF_LOGITS
+        },
+    )
 
 
 def complete_seeds(results: Mapping[tuple[int, str], Tested], folds: Sequence[str]) -> list[Tested]:

@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError, RankLost
+from pskd_core.inference import Bundle
+from pskd_core.latency import latency_ms
 from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
 from store import runs, traces
@@ -196,10 +198,12 @@ class Execution:
         run.save_predictions(predictions)
         exported = run.export(bundle) is not None
         self.link.beat()
+        latency = {"latency_ms": round(latency_ms(Bundle.load(bundle)), 4) if exported else None}
         finish = Finish(
             result=outcome.model_dump(
                 mode="json", exclude={**_SMALL, "teachers": {"__all__": _SMALL}, "environment": True}
-            ),
+            )
+            | latency,
             report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
             predictions_digest=self.objects.put_file(predictions),
@@ -267,4 +271,7 @@ def _tested(outcome: RunOutcome) -> Tested | None:
         n=test.n,
         confusion=test.confusion,
         subjects={name: (round(each.accuracy * each.n), each.n) for name, each in test.per_subject.items()},
+        top5_accuracy=test.top5_accuracy,
+        ece=test.ece,
+        paper_f=test.paper_f,
     )

@@ -193,7 +193,8 @@ class Tracker:
                 self._client.log_text(tracking_id, confusion_csv(scores, report["classes"]), f"confusion_{part}.csv")
                 matrix = plots.confusion(scores["confusion"], report["classes"], title=f"Student, {part}: {title}")
                 self._client.log_figure(tracking_id, matrix, f"plots/confusion_{part}.png")
-                figures = [Metric(f"final/{part}/{name}", scores[name], at_ms, run.epoch) for name in _FIGURES]
+                known = {name: scores[name] for name in _FIGURES if scores[name] is not None}
+                figures = [Metric(f"final/{part}/{name}", value, at_ms, run.epoch) for name, value in known.items()]
                 self._client.log_batch(tracking_id, metrics=figures)
         if run.bundle_digest is not None:
             bundle = self._objects.get_tree(run.bundle_digest)
@@ -203,7 +204,7 @@ class Tracker:
                 register(self._client, bundle, tracking_id, name=model.name, tags=tags, aliases=model.aliases)
 
 
-_FIGURES = ("accuracy", "macro_f1", "weighted_f1", "top5_accuracy", "ece")
+_FIGURES = ("accuracy", "macro_f1", "weighted_f1", "top5_accuracy", "ece", "paper_f")
 
 
 def _facts(session: Session, run_id: str) -> Facts:

@@ -12,7 +12,7 @@ from api.pages.rendering import PageRoute, page
 from api.pages.results import class_rows
 from api.routers.datasets import list_datasets
 from api.routers.leaderboard import RowId, compare_leaderboard_rows, read_leaderboard
-from api.schemas.leaderboard import Leaderboard
+from api.schemas.leaderboard import Leaderboard, LeaderboardRow
 from store import leaderboard, runs
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -78,9 +78,10 @@ def show_comparison(request: Request, services: ServicesDep, caller: CallerDep, 
 def show_row(row_id: str, request: Request, session: Reading, caller: CallerDep) -> Response:
     """One row with what its figures are made of, seed by seed."""
     row = leaderboard.get(session, row_id, tenant=caller.tenant)
-    tested = leaderboard.results(session, row)
-    jobs = {each.run_id: runs.get(session, each.run_id, tenant=caller.tenant).job_id for each in tested}
-    return page(request, "row.html", row=row, tested=tested, jobs=jobs)
+    results = leaderboard.results(session, row)
+    tested = [(each, leaderboard.tested_of(each)) for each in results]
+    jobs = {each.run_id: runs.get(session, each.run_id, tenant=caller.tenant).job_id for each in results}
+    return page(request, "row.html", row=row, shown=LeaderboardRow.of(row), tested=tested, jobs=jobs)
 
 
 def _sort_link(name: str, sort: str, kept: dict[str, str]) -> tuple[str, str | None]:

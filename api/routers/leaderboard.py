@@ -26,11 +26,11 @@ RowId = Annotated[str, Query(min_length=1, max_length=64, description="a row's i
 _PARTS = ("mean", "sd", "low", "high")
 _PLAIN = (
     "id", "source", "dataset_name", "dataset_digest", "protocol", "method", "student", "n_seeds", "n_incomplete_seeds",
-    "n_test", "parameters", "macs", "bundle_bytes",
+    "n_test", "parameters", "macs", "bundle_bytes", "latency_ms",
 )  # fmt: skip
 # Columns, and the part of a row in which each stands by the name that follows.
 _NESTED = {
-    **{f"{name}_{part}": (name, part) for name in ("accuracy", "macro_f1") for part in _PARTS},
+    **{f"{name}_{part}": (name, part) for name in ("accuracy", "macro_f1", *leaderboard.FURTHER) for part in _PARTS},
     "n_subjects": ("accuracy_over_subjects", "n"),
     **{f"accuracy_subjects_{part}": ("accuracy_over_subjects", part) for part in ("low", "high")},
     **{f"difference_{part}": ("difference", part) for part in (*_PARTS, "n_seeds")},

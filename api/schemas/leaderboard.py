@@ -7,6 +7,7 @@ from pydantic import Field
 from api.schemas.common import Json, Out, Paged
 from pskd_core.evaluation.metrics import Spread
 from pskd_core.published import PublishedRow
+from store.leaderboard import FURTHER
 from store.models import Configuration
 from store.pairing import Difference as Paired
 
@@ -64,6 +65,13 @@ class LeaderboardRow(Out):
         description="null if a seed's result does not tell subjects apart"
     )
     macro_f1: Statistic | None
+    weighted_f1: Statistic | None = Field(description="F1 averaged with the number of recordings of each class")
+    top5_accuracy: Statistic | None = Field(description="the label is among the five most probable classes")
+    ece: Statistic | None = Field(description="expected calibration error, 15 bins; of several folds their mean")
+    paper_f: Statistic | None = Field(
+        description="harmonic mean of accuracy and 1-nearest-neighbour recall on the logits, what the paper likely "
+        "prints as F1; of several folds their mean"
+    )
     difference: Difference | None = Field(
         description="null unless `against` is given, both were tested alike, they have a seed in common, and one "
         "student reads every stream that the other does: else only a comparison of both tells if their recordings agree"
@@ -71,6 +79,9 @@ class LeaderboardRow(Out):
     parameters: int | None
     macs: int | None
     bundle_bytes: int | None
+    latency_ms: float | None = Field(
+        description="median for one window on one thread of the processor that made the last run; null: not exported"
+    )
     spec: Json
 
     @classmethod
@@ -83,6 +94,7 @@ class LeaderboardRow(Out):
             accuracy=_statistic(row, "accuracy"),
             accuracy_over_subjects=_over_subjects(row),
             macro_f1=_statistic(row, "macro_f1"),
+            **{name: Statistic(**row.figures[name]) if name in row.figures else None for name in FURTHER},
             difference=None if difference is None else Difference.paired(difference),
         )
 

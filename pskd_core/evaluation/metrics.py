@@ -20,6 +20,10 @@ _NEIGHBOUR_ROWS = 1024
 _RESAMPLED = 10  # times 1000 draws of subjects
 
 
+# Of what is measured, that which a confusion matrix does not tell.
+OF_LOGITS = ("top5_accuracy", "ece", "paper_f")
+
+
 class ClassScores(Frozen):
     """One class; null where the ratio has no denominator."""
 
@@ -185,20 +189,37 @@ def _nearest_others(points: FloatArray) -> IntArray:
 
 
 class FoldResult(Frozen):
-    """What one run measured on one part: its seed, its fold, and the confusion matrix."""
+    """What one run measured on one part: its seed, its fold, the confusion matrix, and what that does not tell."""
 
     seed: int
     fold: str
     confusion: Confusion
+    top5_accuracy: float | None = None
+    ece: float | None = None
+    paper_f: float | None = None
+
+    @classmethod
+    def of(cls, seed: int, fold: str, measured: Scores) -> "FoldResult":
+        """What the run of this seed and fold measured."""
+        return cls(seed=seed, fold=fold, **measured.model_dump(include={"confusion", *OF_LOGITS}))
 
 
 class SeedScores(Frozen):
-    """One seed, the confusion matrices of its folds added up."""
+    """One seed, the confusion matrices of its folds added up.
+
+    What needs the logits is the mean over the folds, each with the weight of its recordings: the accuracy among the
+    top five so is that of all recordings, while calibration error and `paper_f` stay means of folds, whose logits come
+    from different networks. Null if a fold does not tell it.
+    """
 
     seed: int
     n: int
     accuracy: float
     macro_f1: float
+    weighted_f1: float
+    top5_accuracy: float | None
+    ece: float | None
+    paper_f: float | None
 
 
 class Spread(Frozen):
@@ -214,6 +235,10 @@ class PartSummary(Frozen):
 
     accuracy: Spread
     macro_f1: Spread
+    weighted_f1: Spread
+    top5_accuracy: Spread | None
+    ece: Spread | None
+    paper_f: Spread | None
     n_seeds: int
     n: int
     complete: bool
@@ -251,10 +276,8 @@ class MeasuredRun(Protocol):
 def summarise(runs: Iterable[MeasuredRun], *, folds: Sequence[Fold]) -> Summary:
     """Test and validation over all seeds and folds; under `inner_loso` the validation pools the inner folds."""
     runs = tuple(runs)
-    tests = [FoldResult(seed=run.seed, fold=run.fold, confusion=run.test.confusion) for run in runs if run.test]
-    validations = [
-        FoldResult(seed=run.seed, fold=run.fold, confusion=run.validation.confusion) for run in runs if run.validation
-    ]
+    tests = [FoldResult.of(run.seed, run.fold, run.test) for run in runs if run.test]
+    validations = [FoldResult.of(run.seed, run.fold, run.validation) for run in runs if run.validation]
     return Summary(
         test=summarise_part(tests, folds=[fold.name for fold in folds if fold.test]),
         validation=summarise_part(validations, folds=[fold.name for fold in folds if fold.validation]),
@@ -274,19 +297,23 @@ def summarise_part(results: Iterable[FoldResult], *, folds: Sequence[str]) -> Pa
     Returns:
         null if nothing was measured. `n` is the number of recordings of the seed that has most of them.
     """
-    by_seed: dict[int, dict[str, IntArray]] = {}
+    by_seed: dict[int, dict[str, FoldResult]] = {}
     for result in results:
         if result.fold in folds:
-            by_seed.setdefault(result.seed, {})[result.fold] = np.array(result.confusion, np.int64)
+            by_seed.setdefault(result.seed, {})[result.fold] = result
     if not by_seed:
         return None
-    seeds = tuple(_pooled(seed, measured.values()) for seed, measured in sorted(by_seed.items()))
+    seeds = tuple(_pooled(seed, list(measured.values())) for seed, measured in sorted(by_seed.items()))
     missing = tuple(
         f"seed {seed}: {fold}" for seed, measured in sorted(by_seed.items()) for fold in folds if fold not in measured
     )
     return PartSummary(
         accuracy=spread([seed.accuracy for seed in seeds]),
         macro_f1=spread([seed.macro_f1 for seed in seeds]),
+        weighted_f1=spread([seed.weighted_f1 for seed in seeds]),
+        top5_accuracy=spread_or_none([seed.top5_accuracy for seed in seeds]),
+        ece=spread_or_none([seed.ece for seed in seeds]),
+        paper_f=spread_or_none([seed.paper_f for seed in seeds]),
         n_seeds=len(seeds),
         n=max(seed.n for seed in seeds),
         complete=not missing,
@@ -295,9 +322,29 @@ def summarise_part(results: Iterable[FoldResult], *, folds: Sequence[str]) -> Pa
     )
 
 
-def _pooled(seed: int, confusions: Iterable[IntArray]) -> SeedScores:
-    pooled = np.sum(list(confusions), axis=0)
-    return SeedScores(seed=seed, n=int(pooled.sum()), accuracy=accuracy(pooled), macro_f1=macro_f1(pooled))
+def _pooled(seed: int, folds: Sequence[FoldResult]) -> SeedScores:
+    confusions = [np.array(fold.confusion, np.int64) for fold in folds]
+    pooled, sizes = np.sum(confusions, axis=0), [int(confusion.sum()) for confusion in confusions]
+    return SeedScores(
+        seed=seed,
+        n=sum(sizes),
+        accuracy=accuracy(pooled),
+        macro_f1=macro_f1(pooled),
+        weighted_f1=weighted_f1(pooled),
+        **{name: mean_or_none([getattr(fold, name) for fold in folds], sizes) for name in OF_LOGITS},
+    )
+
+
+def mean_or_none(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    """The weighted mean; null if one of the values is not known."""
+    known = [value for value in values if value is not None]
+    return float(np.average(known, weights=weights)) if len(known) == len(values) else None
+
+
+def spread_or_none(values: Sequence[float | None]) -> Spread | None:
+    """Over one or more values; null if one of them is not known."""
+    known = [value for value in values if value is not None]
+    return spread(known) if len(known) == len(values) else None
 
 
 def spread(values: Sequence[float]) -> Spread:

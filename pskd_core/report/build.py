@@ -94,9 +94,7 @@ def _row(result: RowResult, reference: RowResult) -> ReportRow:
 
 def _summary(result: RowResult, tested: Iterable[tuple[RunResult, Scores | None]]) -> PartSummary | None:
     measured = [
-        FoldResult(seed=run.outcome.seed, fold=run.outcome.fold, confusion=scores.confusion)
-        for run, scores in tested
-        if scores is not None
+        FoldResult.of(run.outcome.seed, run.outcome.fold, scores) for run, scores in tested if scores is not None
     ]
     return summarise_part(measured, folds=result.folds)
 

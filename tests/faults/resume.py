@@ -18,7 +18,7 @@ from pskd_core.run import Run
 from store.lifecycle import ENDED_RUN
 from store.migrate import upgrade
 from store.models import Run as RunRow
-from tests.integration.worker.stack import WAIT_S, Stack, running, small_spec
+from tests.integration.worker.stack import WAIT_S, Stack, points_of, running, small_spec
 from tests.services import postgres, valkey
 from tests.small import small_dataset
 
@@ -42,7 +42,7 @@ def unbroken(folder: Path, spec: JobSpec) -> Unbroken:
     folder.mkdir(parents=True, exist_ok=True)
     data, began_at = small_dataset(folder / "data"), time.monotonic()
     run = Run(data, spec, plan_folds(spec, data.info, data.recordings)[0], 0)
-    metrics = {(name, each.index): value for each in run.epochs() for name, value in each.metrics.items()}
+    metrics = points_of(run.epochs())
     epoch_s = (time.monotonic() - began_at) / run.total_epochs
     run.save_predictions(folder / "predictions.npz")
     run.export(folder / "bundle")

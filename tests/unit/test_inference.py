@@ -1,5 +1,6 @@
 """Classification with a real ONNX model: the bundle, the timeline, and what is doubted or refused."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from pskd_core.bundle import INFO_FILE, MODEL_FILE, BundleInfo
 from pskd_core.data.preprocess import clip_windows, prepare_sensor
 from pskd_core.errors import DataError
-from pskd_core.inference import Bundle, Classification, classify
+from pskd_core.inference import Bundle, Classification, Probabilities, classify
+from pskd_core.latency import latency_ms
 from pskd_core.shapes import FloatArray
 from tests.bundles import (
     FRAMES,
@@ -234,3 +236,19 @@ def test_answers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
     """Values in which the network overflows are the recording's fault, not one of the answer's form."""
     with pytest.raises(DataError, match="no finite probabilities"):
         classify(bundle, recording(np.full((150, 3), 3e38, np.float32)))
+
+
+class Slow(Bundle):
+    """Takes its time."""
+
+    def predict(self, windows: FloatArray) -> Probabilities:
+        time.sleep(0.05)
+        return super().predict(windows)
+
+
+def test_a_slow_students_latency_is_soon_known(bundle: Bundle) -> None:
+    """The median of few windows, but never less than what one takes."""
+    slow, began_at = Slow(bundle.info, bundle.session, bundle.summary), time.monotonic()
+    assert latency_ms(slow) >= 50
+    assert time.monotonic() - began_at < 5
+    assert 0 < latency_ms(bundle) < latency_ms(slow)

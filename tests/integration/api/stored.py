@@ -54,6 +54,9 @@ def write_trees(folder: Path, bundle: Path) -> Trees:
     return Trees(url, dataset, objects.put_tree(dataset), objects.put_tree(bundle), report)
 
 
+COSTS = {"parameters": 12, "macs": 300, "latency_ms": 0.25}
+
+
 class Stored:
     """A dataset, jobs and runs, put where workers would put them."""
 
@@ -118,9 +121,9 @@ class Stored:
     def succeed(self, claimed: ClaimedRun, *, accuracy: float = 0.75, said: Sequence[int] | None = None) -> None:
         """End a run well, with a real bundle; with `said`, classes of its test recordings, also with predictions."""
         finish = Finish(
-            result={"test": {"accuracy": accuracy, "macro_f1": accuracy, "n": 12}, "parameters": 12, "macs": 300},
+            result={"test": {"accuracy": accuracy, "macro_f1": accuracy, "n": 12}, **COSTS},
             report={"classes": list(CLASSES), "test": {"confusion": [[4, 0, 0], [0, 4, 0], [0, 3, 1]]}},
-            test=Tested(accuracy=accuracy, macro_f1=accuracy, n=12, confusion=[[4, 0, 0], [0, 4, 0], [0, 3, 1]]),
+            test=Tested(accuracy, accuracy, 12, [[4, 0, 0], [0, 4, 0], [0, 3, 1]], ece=accuracy / 4),
             predictions_digest=self.objects.put_bytes(PREDICTIONS),
             predictions_bytes=len(PREDICTIONS),
             bundle_digest=self._trees.bundle_digest,
@@ -134,7 +137,7 @@ class Stored:
 
     def validate(self, claimed: ClaimedRun, *, accuracy: float) -> None:
         """End a run well that has a validation part and no test."""
-        result = {"validation": {"accuracy": accuracy, "macro_f1": accuracy, "n": 6}, "parameters": 12, "macs": 300}
+        result = {"validation": {"accuracy": accuracy, "macro_f1": accuracy, "n": 6}, **COSTS}
         finish = Finish(result, {}, None, None, None, None, None, register=False)
         with self.database.write() as session:
             runs.succeed(session, claimed.claim, finish)

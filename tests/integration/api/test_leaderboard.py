@@ -22,6 +22,9 @@ def test_rows_carry_what_their_figures_stand_on(service: TestClient, stored: Sto
     assert (best["n_seeds"], best["n_test"], best["source"]) == (2, 12, "measured")
     assert (best["dataset_id"], best["dataset_name"], best["protocol"]) == (dataset_id, "tiny", "cross_subject")
     assert (best["method"], best["spec"]["feature_dim"], best["parameters"]) == ("none", 64, 12)
+    assert best["ece"] == {"mean": 0.1875, "sd": 0.0, "low": 0.1875, "high": 0.1875}
+    assert best["weighted_f1"]["mean"] == pytest.approx((1 + 8 / 11 + 2 / 5) / 3)  # by hand from 4, 4 and 1 of 4
+    assert (best["top5_accuracy"], best["latency_ms"]) == (None, 0.25)
     assert other["accuracy"] == {"mean": 0.5, "sd": None, "low": None, "high": None}
 
 

@@ -84,13 +84,15 @@ KEPT = (
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(("reported", "known"), [("TRUE", [2, 2]), ("seed = 0 AND fold <> 'loso:2'", [None, None])])
-def test_old_results_get_their_subjects(
+def test_old_results_get_what_later_versions_keep(
     reported: str, known: list[int | None], kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The upgrade takes subjects from old reports; a row then equals its recomputation, and a gap leaves it open."""
+    """The upgrade takes subjects and further figures from old reports; a row then equals its recomputation, and a gap
+    leaves it open.
+    """
     url = loaded("0.1.0", kind, tmp_path, request)
     per_subject = {"2": {"accuracy": 0.9, "n": 10}, "4": {"accuracy": 0.7, "n": 10}}
-    report = json.dumps({"test": {"per_subject": per_subject}})
+    report = json.dumps({"test": {"per_subject": per_subject, "top5_accuracy": 0.9, "ece": 0.1, "paper_f": 0.7}})
     database = Database(url)
     with database.write() as session:
         session.execute(text(f"UPDATE run SET report = :report WHERE {reported}"), {"report": report})  # noqa: S608
@@ -98,17 +100,19 @@ def test_old_results_get_their_subjects(
     with database.write() as session:
         result = session.scalars(select(ConfigurationResult).filter_by(seed=0, fold="loso:1")).one()
         assert result.subjects == {"2": [9, 10], "4": [7, 10]}
+        assert (result.top5_accuracy, result.ece, result.paper_f) == (0.9, 0.1, 0.7)
         rows = leaderboard.rows(session).items
         upgraded = [figures(row) for row in rows]
         for row in rows:
             leaderboard.refresh(session, row)
         assert [figures(row) for row in rows] == upgraded
-        assert [n for n, _, _ in upgraded] == known
+        assert [n for n, *_ in upgraded] == known
+        assert all(("ece" in row.figures) == (known != [None, None]) for row in rows)
     database.dispose()
 
 
-def figures(row: Configuration) -> tuple[int | None, float | None, float | None]:
-    return row.n_subjects, row.accuracy_subjects_low, row.accuracy_subjects_high
+def figures(row: Configuration) -> tuple[int | None, float | None, float | None, dict[str, Any]]:
+    return row.n_subjects, row.accuracy_subjects_low, row.accuracy_subjects_high, row.figures
 
 
 def test_a_dump_of_this_release_is_kept() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from pskd_core.evaluation.metrics import FoldResult, subject_interval_95, summarise_part
+from pskd_core.evaluation.metrics import OF_LOGITS, FoldResult, subject_interval_95, summarise_part
 from store import leaderboard, runs, seedstats
 from store.engine import Database
 from store.errors import BadCursor, Conflict, NotFound
@@ -37,10 +37,17 @@ def _finish_all(database: Database, confusions: dict[tuple[int, str], Confusion]
 
 
 def scored_by_core(confusion: Confusion) -> seedstats.Tested:
-    """The scores that the core gives to a confusion matrix."""
+    """The scores that the core gives to a confusion matrix, and made-up ones of what that does not tell."""
     summary = summarise_part([FoldResult(seed=0, fold="f", confusion=confusion)], folds=["f"])
     assert summary is not None
-    return seedstats.Tested(summary.accuracy.mean, summary.macro_f1.mean, summary.n, confusion)
+    return seedstats.Tested(
+        summary.accuracy.mean, summary.macro_f1.mean, summary.n, confusion, None, **of_logits(confusion)
+    )
+
+
+def of_logits(confusion: Confusion) -> dict[str, float]:
+    """Differing from one matrix to the next."""
+    return {name: confusion[0][0] / (place + 50) for place, name in enumerate(OF_LOGITS)}
 
 
 def _only_row(database: Database) -> Configuration:
@@ -59,13 +66,15 @@ def test_figures_equal_the_cores(database: Database, fold_names: tuple[str, ...]
         submit(session, *fold_names, seeds=seeds)
     _finish_all(database, confusions)
     row = _only_row(database)
-    results = [FoldResult(seed=seed, fold=fold, confusion=c) for (seed, fold), c in confusions.items()]
+    results = [FoldResult(seed=seed, fold=fold, confusion=c, **of_logits(c)) for (seed, fold), c in confusions.items()]
     oracle = summarise_part(results, folds=fold_names)
     assert oracle is not None
     assert (row.n_seeds, row.n_incomplete_seeds, row.folds) == (len(seeds), 0, list(fold_names))
-    for name in ("accuracy", "macro_f1"):
+    parts = ("mean", "sd", "low", "high")
+    sorted_by = {name: [getattr(row, f"{name}_{part}") for part in parts] for name in ("accuracy", "macro_f1")}
+    further = {name: [row.figures[name][part] for part in parts] for name in leaderboard.FURTHER}
+    for name, (mean, *rest) in {**sorted_by, **further}.items():
         expected = getattr(oracle, name)
-        mean, *rest = (getattr(row, f"{name}_{part}") for part in ("mean", "sd", "low", "high"))
         assert mean == pytest.approx(expected.mean, rel=1e-12)
         assert rest == (
             [None] * 3 if len(seeds) == 1 else pytest.approx([expected.sd, *expected.interval_95], rel=1e-9)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,11 @@ from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset as Columnar
 from pskd_core.data.splits import plan_folds
 from pskd_core.sweep import parse_sweep
+from pskd_core.training.meter import EpochReport
 from store import datasets, jobs, sweeps
 from store.engine import Database
 from store.lifecycle import ENDED_SWEEP, DatasetState, SweepState
-from store.models import Dataset, Event, Job, Metric, Run
+from store.models import BY_CLASS, Dataset, Event, Job, Metric, Run
 from store.objects import ObjectStore
 from tests.small import SMALL_SOURCE, SMALL_SPEC
 from worker.settings import WorkerSettings
@@ -173,6 +174,15 @@ def running(home: Path, *, database_url: str, broker_url: str, **changes: Any) -
         yield stack
     finally:
         stack.stop()
+
+
+def points_of(reports: Iterable[EpochReport]) -> dict[tuple[str, int], float]:
+    """The points of the curves that these epochs are to be found as, by name and epoch."""
+    points: dict[tuple[str, int], float] = {}
+    for each in reports:
+        named = each.metrics | {f"{BY_CLASS}{name}": value for name, value in each.by_class.items()}
+        points |= {(name, each.index): value for name, value in named.items()}
+    return points
 
 
 def small_spec(**fields: Any) -> JobSpec:

@@ -10,7 +10,7 @@ from pskd_core.data.splits import plan_folds
 from pskd_core.run import Run
 from store import datasets, jobs
 from store.lifecycle import RunState
-from tests.integration.worker.stack import Stack, all_gone, children_of, small_spec, until
+from tests.integration.worker.stack import Stack, all_gone, children_of, points_of, small_spec, until
 from tests.small import SMALL_SPEC, small_dataset
 
 LONG: dict[str, Any] = {"training": {"epochs": 500, "batch_size": 16}}
@@ -26,11 +26,7 @@ def test_a_job_runs_to_its_end(service: Stack, tmp_path: Path) -> None:
     data = small_dataset(tmp_path / "data")
     alone = Run(data, small_spec(), plan_folds(small_spec(), data.info, data.recordings)[0], 1)
     reports = list(alone.epochs())
-    points = {(name, report.index): value for report in reports for name, value in report.metrics.items()}
-    points |= {
-        (f"by_class/{name}", report.index): value for report in reports for name, value in report.by_class.items()
-    }
-    assert service.metrics(second.id) == points
+    assert service.metrics(second.id) == points_of(reports)
     assert second.report is not None
     assert second.report["test"] == alone.finish().model_dump(mode="json")["test"]
     alone.save_predictions(tmp_path / "predictions.npz")

@@ -178,6 +178,21 @@ def test_folds_are_pooled_not_averaged() -> None:
     assert (found.complete, found.missing) == (True, ())
 
 
+def test_what_needs_logits_is_the_mean_of_folds_by_their_recordings() -> None:
+    """Two of 2 and 9 of 18 among the top five are 11 of 20; weighted F1 is that of all recordings together."""
+    told = {"top5_accuracy": 1.0, "ece": 0.2, "paper_f": None}
+    small = result(0, "loso:1", SMALL).model_copy(update=told)
+    large = result(0, "loso:2", LARGE).model_copy(update={"top5_accuracy": 0.5, "ece": 0.1, "paper_f": 0.9})
+    found = part([small, large], ["loso:1", "loso:2"])
+    labels, predicted = [0] * 10 + [1] * 10, [0] * 9 + [1] * 11
+    assert found.weighted_f1.mean == pytest.approx(oracle.f1_score(labels, predicted, average="weighted"))
+    assert found.top5_accuracy is not None
+    assert found.top5_accuracy.mean == pytest.approx(11 / 20)
+    assert found.ece is not None
+    assert found.ece.mean == pytest.approx((2 * 0.2 + 18 * 0.1) / 20)
+    assert found.paper_f is None  # one fold does not tell it
+
+
 def test_an_incomplete_set_of_folds_is_marked() -> None:
     """A seed that lacks a fold shows what it has, and the summary says what is missing."""
     results = [result(0, "loso:1", SMALL), result(0, "loso:2", LARGE), result(1, "loso:2", LARGE)]
