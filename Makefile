@@ -1,7 +1,7 @@
 # Each target sets up what it needs; nothing here wants root or Docker.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench-large bench-start bench-submit bench-serving bench-long docs screenshots wheel lock clean
+.PHONY: help setup check lint audit unit test schemathesis fuzz faults demo reproduce bench bench-large docs screenshots wheel lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,10 +27,8 @@ help:
 	@echo "make schemathesis  all that openapi.json allows and forbids, asked for MINUTES=20 (SEED=…): build/schemathesis.json"
 	@echo "make fuzz   N=10000 damaged and hostile uploads (SEED=…): build/fuzz.json"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
-	@echo "make bench-start  from a submit to the first training step, on SQLite and PostgreSQL (build/start.json)"
-	@echo "make bench-submit  jobs taken in a second on PostgreSQL, and what becomes of each (build/submit.json)"
-	@echo "make bench-serving  requests of one window beside an empty one and beside the model alone (build/bench.json)"
-	@echo "make bench-long  a day of one sensor labelled: time of each part, and memory (build/long.json)"
+	@echo "make bench  the whole performance table, half an hour on a machine that does nothing else: build/bench.json"
+	@echo "             (one part: bench-training, -sweeps, -start, -serving, -batches, -long, -board, -submit; ARGS='--help')"
 	@echo "make docs   build the documentation as a site, in build/site"
 	@echo "make screenshots  take the pictures of the pages anew that stand in the docs; needs Chromium"
 	@echo "make wheel  build the package that others install, in dist/"
@@ -97,21 +95,13 @@ fuzz: setup
 bench-large: setup
 	$(BIN)/python -m benchmarks.large $(if $(CLIPS),--clips $(CLIPS)) $(if $(FOLDER),--folder "$(FOLDER)")
 
-# Twenty runs on each database, one after another, each cancelled after its first step.
-bench-start: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.start $(ARGS)
+# On a machine that does nothing else; what trains takes all cores by itself.
+bench bench-%: export OMP_NUM_THREADS := 1
+bench: setup
+	$(BIN)/python -m benchmarks $(ARGS)
 
-# Half a minute of submits, then minutes in which 300 of the jobs run to their end.
-bench-submit: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.submit $(ARGS)
-
-# A minute or two; on a machine that does nothing else.
-bench-serving: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(ARGS)
-
-# Two minutes, most of them to write the recording and to train a student; 500 MB in the temporary folder.
-bench-long: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.long $(ARGS)
+bench-%: setup
+	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 # Into build/site; the theme's notice of its own future is none of the reader's business.
 docs: setup

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.table import publish, row
 from pskd_core.inference import Bundle
 from pskd_core.long import Reading, classify_long
 
@@ -113,8 +114,8 @@ def label(bundle: Path, recording: Path, marks: Path) -> None:
     marks.write_text(json.dumps({**figures, **seconds, "whole_s": round(ends[-1], 2)}), encoding="utf-8")
 
 
-def main() -> int:
-    """Entry point; returns the exit status."""
+def main() -> None:
+    """Print the table, and write it and all figures down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.long", description=__doc__)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
@@ -122,14 +123,12 @@ def main() -> int:
     options = parser.parse_args()
     if options.label:
         label(*options.label)
-        return 0
+        return
     with tempfile.TemporaryDirectory(prefix="pskd-long-") as folder:
-        found = json.dumps({"cores": os.cpu_count(), **measure(options.hours, Path(folder))}, indent=2) + "\n"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "long.json").write_text(found, encoding="utf-8")
-    sys.stdout.write(found)
-    return 0
+        found = measure(options.hours, Path(folder))
+    name = f"a recording of {options.hours:g} h as CSV, memory of its process, MiB"
+    publish(options.out, "long", [row(name, [found["own_mib_most"]], at_most=286)], found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,10 +7,8 @@ the quartiles.
 
 import argparse
 import json
-import os
 import socket
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +19,8 @@ import numpy as np
 import psutil
 
 from benchmarks.senders import post
-from benchmarks.table import above_ms, in_turn, ratios, row, table
-from pskd_core.config import parse_spec
+from benchmarks.table import above_ms, in_turn, publish, ratios, row
+from pskd_core.config import merge, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
 from pskd_core.data.splits import plan_folds
@@ -49,11 +47,11 @@ _SPEC = {
 }
 
 
-def train(folder: Path) -> Path:
-    """The bundle of a `tiny` student, calibrated, of which only the size matters here."""
+def train(folder: Path, backbone: str = "tiny") -> Path:
+    """The bundle of a student with this network, calibrated, of which only the size matters here."""
     import_dataset(SMALL_SOURCE, folder / "data")
     dataset = Dataset.open(folder / "data")
-    spec = parse_spec(_SPEC)
+    spec = parse_spec(merge(_SPEC, {"student": {"backbone": {"kind": backbone}}}))
     (fold,) = plan_folds(spec, dataset.info, dataset.recordings)
     run = Run(dataset, spec, fold, seed=0)
     list(run.epochs())
@@ -77,11 +75,12 @@ def serving(folder: Path, bundle: Path) -> Iterator[tuple[Stack, int]]:
         stored.database.dispose()
         port = free_port()
         stack.start("api", port=port)
-        until(lambda: _answers(port), what="the API")
+        until(lambda: answers(port), what="the API")
         yield stack, port
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether the API lives."""
     try:
         with Connection(port) as connection:
             return connection.ask(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")[0] == 204
@@ -165,8 +164,6 @@ def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
         "ms": {name: round(1000 * statistics.median(each), 3) for name, each in took_s.items()},
         "rounds": rounds,
         "requests_a_round": _ROUND,
-        "cores": os.cpu_count(),
-        "load_of_the_machine": os.getloadavg()[0],
     }
 
 
@@ -187,9 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pskd-serving-") as folder:
         found = measure(Path(folder), rounds=options.rounds)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "bench.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(table(found["rows"]) + json.dumps({key: found[key] for key in found if key != "rows"}) + "\n")
+    publish(options.out, "serving", found.pop("rows"), found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ import httpx
 import psutil
 
 from benchmarks.submit import DURABLE, add_dataset
+from benchmarks.table import publish, row
 from store.lifecycle import ENDED_JOB
 from store.migrate import upgrade
 from store.models import Job, Run
@@ -40,6 +40,19 @@ _SPEC = {
 PARTS = ("submit", "wake", "claim", "process", "dataset", "clips", "networks", "step")
 
 
+def made_database(ends: ExitStack, folder: Path, kind: str) -> str:
+    """The address of an upgraded database of this kind, which lasts as long as the stack of ends."""
+    if kind == "postgresql":
+        server = ends.enter_context(postgres_server(**DURABLE))
+        ends.callback(server.stop)
+        server.start()
+        url = server.url
+    else:
+        url = f"sqlite:///{folder / 'pskd.db'}"
+    upgrade(url)
+    return url
+
+
 @contextmanager
 def installed(folder: Path, database: str) -> Iterator[tuple[Stack, str]]:
     """A stack at work on this kind of database, and where its API answers."""
@@ -47,14 +60,7 @@ def installed(folder: Path, database: str) -> Iterator[tuple[Stack, str]]:
         broker = ends.enter_context(valkey_server())
         ends.callback(broker.stop)
         broker.start()
-        if database == "postgresql":
-            server = ends.enter_context(postgres_server(**DURABLE))
-            ends.callback(server.stop)
-            server.start()
-            url = server.url
-        else:
-            url = f"sqlite:///{folder / 'pskd.db'}"
-        upgrade(url)
+        url = made_database(ends, folder, database)
         stack = ends.enter_context(
             running(
                 folder / "home",
@@ -93,6 +99,7 @@ def measure(folder: Path, database: str, *, count: int) -> dict[str, Any]:
         "median_s": round(statistics.median(wholes), 3),
         "p95_s": round(_quantile(wholes, 0.95), 3),
         "worst_s": round(wholes[-1], 3),
+        "all_s": [round(whole, 3) for whole in wholes],
         "median_of_part_s": {part: round(statistics.median(each[part] for each in starts), 3) for part in PARTS},
         "median_of_processor_s": round(statistics.median(each["processor"] for each in starts), 3),
         "load_of_the_machine": [round(load_before, 1), round(os.getloadavg()[0], 1)],
@@ -148,8 +155,8 @@ def _at(line: dict[str, Any]) -> float:
     return datetime.fromisoformat(line["time"]).timestamp()
 
 
-def main() -> int:
-    """Entry point; returns the exit status."""
+def main() -> None:
+    """Print the table, and write it and all figures down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
     parser.add_argument("--starts", type=int, default=20, help=f"of each database, at least {_LEAST}")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
@@ -157,15 +164,15 @@ def main() -> int:
     options = parser.parse_args()
     if options.starts < _LEAST:
         parser.error(f"a median wants at least {_LEAST} starts")
-    found: dict[str, Any] = {"cores": os.cpu_count(), "spec": _SPEC}
+    found: dict[str, Any] = {}
     for database in options.databases:
         with tempfile.TemporaryDirectory(prefix="pskd-start-") as folder:
             found[database] = measure(Path(folder), database, count=options.starts)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "start.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return 0
+    rows = [
+        row(f"submit to first training step on {kind}, s", told["all_s"], at_most=2) for kind, told in found.items()
+    ]
+    publish(options.out, "start", rows, {"spec": _SPEC, **found})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

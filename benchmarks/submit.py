@@ -28,6 +28,7 @@ import psycopg
 from sqlalchemy import func, select
 
 from benchmarks.senders import Answer, post, send_all
+from benchmarks.table import publish, row
 from pskd_core.data.importing import import_dataset
 from store import datasets
 from store.lifecycle import ENDED_JOB
@@ -236,9 +237,14 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pskd-submit-") as folder:
         found = measure(Path(folder), seconds=options.seconds, finish=options.finish, apis=options.apis)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "submit.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    rows = [
+        row(
+            "submits acknowledged a second, on PostgreSQL", [found["acknowledged_a_second"]], at_least=options.at_least
+        ),
+        row("acknowledged submits that were lost", [found["lost"]], at_most=0),
+        row("jobs of them that did not succeed exactly once", [found["to_finish"] - found["finished_once"]], at_most=0),
+    ]
+    publish(options.out, "submit", rows, found)
     missed = list(misses(found, at_least=options.at_least, finish=options.finish))
     sys.stderr.writelines(f"missed: {each}\n" for each in missed)
     return 1 if missed else 0

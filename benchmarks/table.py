@@ -1,12 +1,17 @@
 """What the benchmarks share: calls timed in turn, rows of figures with what is to be reached, and their table."""
 
+import json
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Calls = Mapping[str, Callable[[], object]]
 Seconds = Mapping[str, list[float]]
+_SAID = {True: "yes", False: "no", None: "–"}
 
 
 def in_turn(calls: Calls, *, rounds: int, repeats: int, warm: int) -> dict[str, list[float]]:
@@ -43,11 +48,15 @@ def above_ms(took_s: Seconds, one: str, other: str) -> list[float]:
 def row(
     name: str, values: list[float], *, at_least: float | None = None, at_most: float | None = None
 ) -> dict[str, Any]:
-    """One figure: the median of the values, their quartiles, and whether it is what is to be reached."""
+    """One figure: the median of the values, their quartiles, and whether it is what is to be reached, if anything."""
     value = statistics.median(values)
     quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [value] * 3
-    ok = value >= at_least if at_least is not None else at_most is not None and value <= at_most
-    reach = f"≥ {at_least:g}" if at_least is not None else f"≤ {at_most:g}"
+    if at_least is not None:
+        ok, reach = value >= at_least, f"≥ {at_least:g}"
+    elif at_most is not None:
+        ok, reach = value <= at_most, f"≤ {at_most:g}"
+    else:
+        ok, reach = None, "–"
     return {
         "name": name,
         "value": round(value, 3),
@@ -57,12 +66,19 @@ def row(
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as Markdown."""
     lines = ["| what | value | quartiles | reach | reached |", "|---|---|---|---|---|"]
     for row in rows:
         low, high = row["quartiles"]
-        lines.append(
-            f"| {row['name']} | {row['value']} | {low} to {high} | {row['reach']} | {'yes' if row['ok'] else 'no'} |"
-        )
+        lines.append(f"| {row['name']} | {row['value']} | {low} to {high} | {row['reach']} | {_SAID[row['ok']]} |")
     return "\n".join(lines) + "\n"
+
+
+def publish(out: Path, name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
+    """Print the rows as a table, and write them with all figures to `NAME.json` in a folder."""
+    machine = {"cores": os.cpu_count(), "load_of_the_machine": round(os.getloadavg()[0], 1)}
+    out.mkdir(parents=True, exist_ok=True)
+    told = json.dumps({"rows": rows, **machine, **figures}, indent=2)
+    (out / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+    sys.stdout.write(table(rows))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import start
+from benchmarks import batches, board, start, sweeps, training
 from benchmarks.large import _bytes_below, _stage, measure
 
 
@@ -34,3 +34,32 @@ def test_a_start_is_taken_apart(tmp_path: Path) -> None:
     assert list(found["median_of_part_s"]) == list(start.PARTS)
     assert all(seconds > -0.01 for seconds in found["median_of_part_s"].values())
     assert sum(found["median_of_part_s"].values()) == pytest.approx(found["median_s"], abs=0.01)
+
+
+def test_training_is_measured_beside_its_bare_passes(tmp_path: Path) -> None:
+    """Each ratio is there, of two formulations that agree."""
+    found = training.rows(tmp_path, rounds=1, width=4, depth=3, trials=2)
+    assert [each["reach"] for each in found][:2] == ["≤ 1.15", "≤ 0.9"]
+    assert len(found) == (4 if training.computes_bf16() else 2)
+    assert all(each["value"] > 0 for each in found)
+
+
+def test_batches_are_measured_beside_the_bare_model(tmp_path: Path) -> None:
+    """A ratio for each kind of student."""
+    found = batches.rows(tmp_path, minutes=1, rounds=1)
+    assert len(found) == 3
+    assert all(each["value"] > 0 for each in found)
+
+
+def test_a_leaderboard_of_copies_is_asked_for_every_kind_of_page(tmp_path: Path) -> None:
+    """The copies are valid rows to a real API, and a longer page makes no further query."""
+    found = board.measure(tmp_path, "sqlite", runs_wanted=1_500, rounds=1)
+    assert set(found["ms"]) == {"best", "-macro_f1", "parameters", "latency_ms", "filtered", "against", "deep"}
+    first, *rest = board.rows({"sqlite": found}, runs_wanted=1_500)
+    assert first["value"] > 0
+    assert [each["ok"] for each in rest] == [True]
+
+
+def test_a_sweep_is_timed_from_the_first_claim(tmp_path: Path) -> None:
+    """Two trials by one worker, from rows alone."""
+    assert sweeps.sweep_s(tmp_path, workers=1, trials=2, epochs=1) > 0
