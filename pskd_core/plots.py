@@ -108,7 +108,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title:
     axes.set_xticks(places, names, rotation=90, fontsize=font + 1)
     axes.set_yticks(places, names, fontsize=font + 1)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_ylabel("true, cells in per cent of it")
     axes.set_title(title, loc="left")
     return figure
 
