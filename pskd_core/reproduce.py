@@ -160,7 +160,7 @@ def _units(plans: Mapping[str, _Planned], names: Mapping[str, str], out: Path) -
 
 
 def _folder(spec: JobSpec, fold: Fold, seed: int, out: Path) -> Path:
-    return out / "runs" / configuration_hash(spec)[:16] / folder_name(fold, seed)
+    return out / "runs" / configuration_hash(spec)[:16] / folder_name(fold.name, seed)
 
 
 @contextmanager
