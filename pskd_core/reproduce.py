@@ -127,6 +127,7 @@ def reproduce(
         digest=dataset.digest,
         preset=preset,
         classes=dataset.info.classes,
+        skeleton_substitute=dataset.info.skeleton.substitute if dataset.info.skeleton else None,
     )
     return build_report(chosen, setting, results)
 
