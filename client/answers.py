@@ -68,6 +68,7 @@ class ImportReport(Answer):
     protocols: dict[str, SplitSizes]
     streams: dict[str, StreamAmount]
     duration_s: Spread
+    skeleton_substitute: str | None = None  # of a service that does not tell yet
     problems: tuple[Finding, ...]
 
 

@@ -1,7 +1,7 @@
 """Two rows of the leaderboard side by side, on paper."""
 
 from client.leaderboard import Comparison, LeaderboardRow, PairedStatistic, SeedPair
-from client.output import interval, per_cent, points, print_table, short_id, stdout
+from client.output import interval, method_of, per_cent, points, print_table, short_id, stdout
 
 _FEW_SUBJECTS = 12  # with fewer, a bootstrap that is called 95 % holds the truth less than nine times in ten
 
@@ -20,7 +20,7 @@ def print_comparison(found: Comparison) -> None:
 
 
 def _named(row: LeaderboardRow) -> str:
-    return f"{short_id(row)}  {row.method}  on {row.dataset_name}, {row.protocol}, {row.n_seeds} seeds"
+    return f"{short_id(row)}  {method_of(row)}  on {row.dataset_name}, {row.protocol}, {row.n_seeds} seeds"
 
 
 def _figure(name: str, paired: PairedStatistic) -> list[str]:

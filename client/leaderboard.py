@@ -38,6 +38,7 @@ class LeaderboardRow(Answer):
     protocol: str
     method: str
     student: str = ""  # of a service that does not tell yet
+    skeleton_substitute: str | None = None  # what a network read in the place of the dataset's own skeleton
     n_seeds: int
     n_incomplete_seeds: int
     n_test: int | None

@@ -235,6 +235,11 @@ def _paired(difference: Difference | None) -> str:
     return f"{points(difference)} {interval(difference)} over {difference.n_seeds} seeds"
 
 
+def method_of(row: LeaderboardRow) -> str:
+    """The row's method, marked where a network of it read a substitute of the dataset's skeleton."""
+    return row.method if row.skeleton_substitute is None else f"{row.method} (substitute skeleton)"
+
+
 def _cited(row: PublishedRow) -> str:
     return row.method if row.citation is None else f"{row.method} [{row.citation}]"
 
@@ -273,7 +278,7 @@ RUNS: Columns[Run] = {
 }
 LEADERBOARD: Columns[LeaderboardRow] = {
     "row": short_id,
-    "method": lambda row: row.method,
+    "method": method_of,
     "student": lambda row: row.student,
     "dataset": lambda row: row.dataset_name,
     "protocol": lambda row: row.protocol,

@@ -78,6 +78,7 @@ def reproduce_on(service: Client, dataset: Dataset, asked: Request, console: Con
             digest=dataset.digest or "",
             preset=preset,
             classes=_classes(service, ended[chosen.reference]),
+            skeleton_substitute=dataset.report.skeleton_substitute,
         )
         return build_report(chosen, setting, results)
 

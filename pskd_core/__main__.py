@@ -73,7 +73,7 @@ def train_command(options: argparse.Namespace) -> None:
                     spec,
                     fold,
                     seed,
-                    folder=out / "runs" / folder_name(fold, seed),
+                    folder=out / "runs" / folder_name(fold.name, seed),
                     teachers=options.teachers,
                     export=True,
                     listener=_Bar(progress, f"{fold.name} seed {seed}"),

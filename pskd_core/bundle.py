@@ -37,7 +37,7 @@ class Reliability(Frozen):
 
 
 class Calibration(Frozen):
-    """How sure the model may be, and from where on it does not know; from the validation part of its fold."""
+    """How sure the model may be, and from where on it does not know; from recordings that were held out of training."""
 
     temperature: Positive = Field(description="by which logits are divided for a confidence")
     gravity_free_temperature: Positive | None = Field(
@@ -69,7 +69,7 @@ class BundleInfo(Frozen):
     seed: int
     fold: str
     test: Figures | None
-    calibration: Calibration | None = Field(default=None, description="null: there was no validation part")
+    calibration: Calibration | None = Field(default=None, description="null: nothing was held out of training")
     parameters: int
     macs: int
     opset: int

@@ -16,6 +16,7 @@ from pskd_core.config import JobSpec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold
 from pskd_core.errors import CheckpointError
+from pskd_core.evaluation.calibration import HeldOut, pool_held_out, read_held_out
 from pskd_core.run import Run, RunOutcome, teachers_key
 from pskd_core.training.meter import EpochReport
 
@@ -50,7 +51,10 @@ def run_in_folder(
     export: bool,
     listener: Listener,
 ) -> RunOutcome:
-    """Train, judge and perhaps export, or read what an earlier call has left; `teachers` keeps their answers."""
+    """Train, judge and perhaps export, or read what an earlier call has left; `teachers` keeps their answers.
+
+    A refit is calibrated on what its inner folds have left in the folders beside its own.
+    """
     finished = folder / OUTCOME
     if finished.exists():
         return RunOutcome.model_validate_json(finished.read_text(encoding="utf-8"))
@@ -59,7 +63,10 @@ def run_in_folder(
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     key = teachers_key(dataset, spec, fold, seed)
     answers = teachers / key if teachers is not None and key is not None else None
-    run = _resumed(folder, listener, lambda resume: Run(dataset, spec, fold, seed, resume=resume, answers=answers))
+    inner = _inner_folds(folder.parent, fold, seed)
+    run = _resumed(
+        folder, listener, lambda resume: Run(dataset, spec, fold, seed, resume=resume, answers=answers, inner=inner)
+    )
     listener.began(run.state.epoch, run.total_epochs)
     saved_at = time.monotonic()
     for report in _logged(run, folder / EPOCHS, listener):
@@ -80,9 +87,16 @@ def write_json(file: Path, content: Any) -> None:
     partial.replace(file)
 
 
-def folder_name(fold: Fold, seed: int) -> str:
+def folder_name(fold: str, seed: int) -> str:
     """What a run's folder is called among those of its spec."""
-    return f"{fold.name.replace('/', '_').replace(':', '-')}-seed{seed}"
+    return f"{fold.replace('/', '_').replace(':', '-')}-seed{seed}"
+
+
+def _inner_folds(runs: Path, fold: Fold, seed: int) -> HeldOut | None:
+    """What a refit's inner folds held out; null unless all have ended, and of forests."""
+    folders = [runs / folder_name(name, seed) for name in fold.inner]
+    files = [folder / PREDICTIONS if (folder / OUTCOME).exists() else None for folder in folders]
+    return pool_held_out([read_held_out(file.read_bytes(), file=str(file)) if file else None for file in files])
 
 
 def _resumed(folder: Path, listener: Listener, make: Callable[[Path | None], Run]) -> Run:

@@ -127,6 +127,7 @@ def reproduce(
         digest=dataset.digest,
         preset=preset,
         classes=dataset.info.classes,
+        skeleton_substitute=dataset.info.skeleton.substitute if dataset.info.skeleton else None,
     )
     return build_report(chosen, setting, results)
 
@@ -160,7 +161,7 @@ def _units(plans: Mapping[str, _Planned], names: Mapping[str, str], out: Path) -
 
 
 def _folder(spec: JobSpec, fold: Fold, seed: int, out: Path) -> Path:
-    return out / "runs" / configuration_hash(spec)[:16] / folder_name(fold, seed)
+    return out / "runs" / configuration_hash(spec)[:16] / folder_name(fold.name, seed)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from pskd_core.data.batches import Clips, channel_statistics, prepare_clips
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, complete
 from pskd_core.errors import NonFiniteLossError, SpecError
-from pskd_core.evaluation.calibration import Judged, Space, calibrate, distances, embedding_space
+from pskd_core.evaluation.calibration import HeldOut, Judged, Space, calibrate, distances, embedding_space
 from pskd_core.evaluation.evaluate import embed, predict, refresh_batch_norm
 from pskd_core.evaluation.metrics import Scores, scores
 from pskd_core.export import OPSET, created_by, durations, export_bundle, holds_gravity
@@ -72,7 +72,7 @@ class RunOutcome(Frozen):
     )
     parameters: int
     macs: int
-    calibration: Calibration | None = Field(default=None, description="the student's; null: no validation part")
+    calibration: Calibration | None = Field(default=None, description="the student's; null: nothing was held out")
     environment: dict[str, str] = Field(default={}, description="versions and machine; empty: not recorded")
 
 
@@ -89,6 +89,7 @@ class Run:
         resume: Path | None = None,
         answers: Path | None = None,
         answers_limit_bytes: int = 20 * 2**30,
+        inner: HeldOut | None = None,
     ) -> None:
         """Prepare clips and networks.
 
@@ -101,6 +102,7 @@ class Run:
             answers: the folder of its teachers' answers. If it is there the teachers are not trained again; if not, a
                 run that starts afresh leaves it.
             answers_limit_bytes: answers that would take more are not kept.
+            inner: of a refit, what its inner folds held out; its student is calibrated on that.
 
         Raises:
             DataError: the training part is empty or lacks a stream.
@@ -121,6 +123,7 @@ class Run:
         self.train_clips = prepare_clips(dataset, fold.train, spec)
         self.preparing_s = time.monotonic() - began_at
         self._resume, self._answers, self._answers_limit_bytes = resume, answers, answers_limit_bytes
+        self._inner = inner
         # Looked at once: a folder that comes or goes meanwhile must not change how this run trains.
         self.replays = answers is not None and answers.exists()
         if self.replays:
@@ -221,7 +224,10 @@ class Run:
         )
 
     def save_predictions(self, file: Path) -> None:
-        """Write ids, subjects, labels and the student's logits of each part to an `.npz` file without pickles."""
+        """Write ids, subjects, labels and the student's logits of each part to an `.npz` file without pickles.
+
+        Of the validation part also distances and logits without gravity, on which a refit's student is calibrated.
+        """
         arrays: dict[str, np.ndarray] = {}
         for part in self._parts():
             clips, logits = self._predict(self.evaluated, "student", part)
@@ -229,6 +235,10 @@ class Run:
             arrays[f"{part}_subjects"] = np.array(clips.subjects, dtype=np.str_)
             arrays[f"{part}_labels"] = clips.labels
             arrays[f"{part}_logits"] = logits
+        if (held_out := self._held_out) is not None:
+            arrays["validation_distances"] = held_out.distances
+            if held_out.gravity_free is not None:
+                arrays["validation_gravity_free"] = held_out.gravity_free
         np.savez(file, allow_pickle=False, **arrays)
 
     def export(self, directory: Path) -> BundleInfo | None:
@@ -278,16 +288,24 @@ class Run:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """How sure the evaluated student may be; null without a validation part, and for a forest."""
+        """How sure the evaluated student may be; null if nothing was held out of training, and for a forest."""
+        held_out = self._held_out or self._inner
+        if isinstance(self.evaluated, Forest) or held_out is None:
+            return None
+        test = self._predict(self.evaluated, "student", "test") if "test" in self._parts() else None
+        return calibrate(held_out, test=Judged(test[1], test[0].labels) if test is not None else None)
+
+    @cached_property
+    def _held_out(self) -> HeldOut | None:
+        """What the evaluated student says of the validation part; null if there is none, and for a forest."""
         if isinstance(self.evaluated, Forest) or "validation" not in self._parts():
             return None
         clips, logits = self._predict(self.evaluated, "student", "validation")
-        test = self._predict(self.evaluated, "student", "test") if "test" in self._parts() else None
-        return calibrate(
-            Judged(logits, clips.labels),
+        return HeldOut(
+            logits,
+            clips.labels,
             distances=distances(self._space, embed(self.evaluated, clips, device=self.device)),
             gravity_free=self._without_gravity(clips) if self._gravity else None,
-            test=Judged(test[1], test[0].labels) if test is not None else None,
         )
 
     @cached_property

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pskd_core.config import Distill, JobSpec, NamedProtocol, NoTeachers
+from pskd_core.data.columnar import SKELETON
 from pskd_core.evaluation.metrics import OF_LOGITS, spread
 from store import paging
 from store.base import db_now, upsert
@@ -50,6 +51,11 @@ def method_name(spec: JobSpec) -> str:
             assert_never(never)
 
 
+def skeleton_substitute(spec: JobSpec, dataset: Dataset) -> str | None:
+    """What a network of the job reads in the place of the dataset's own skeleton; null if none does."""
+    return (dataset.report or {}).get("skeleton_substitute") if SKELETON in spec.streams else None
+
+
 def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Tested) -> None:
     """Counts a run's test towards its configuration, in the transaction that finishes the run.
 
@@ -85,6 +91,7 @@ def _locked_configuration(session: Session, job: Job, dataset: Dataset) -> Confi
         spec=job.spec,
         protocol=protocol_name(spec),
         method=method_name(spec),
+        skeleton_substitute=skeleton_substitute(spec, dataset),
         folds=session.scalars(tested_folds.order_by(Run.fold_index)).all(),
     )
     # Written also if it is there, which locks it: a row that is just being deleted is made anew.

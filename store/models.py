@@ -253,6 +253,7 @@ class Configuration(Base):
     spec: Mapped[dict[str, Any]]
     protocol: Mapped[str]  # "cross_subject", "loso", "subjects" …
     method: Mapped[str]  # "none", "pskd" …
+    skeleton_substitute: Mapped[str | None]  # what a network read in the place of the dataset's own skeleton
     folds: Mapped[list[Any]]  # names of the folds that a seed needs
     n_seeds: Mapped[int] = mapped_column(default=0)  # seeds with all their folds
     n_incomplete_seeds: Mapped[int] = mapped_column(default=0)

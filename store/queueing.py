@@ -6,9 +6,10 @@ Every look costs as many index entries as there are tenants, and none for runs t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, text, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, exists, func, select, text, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from store.lifecycle import ENDED_RUN
 from store.models import Run
 
 # As the partial indexes have it, word by word: with values that come as parameters neither database would use them.
@@ -17,6 +18,20 @@ RUNNING = text("run.state = 'running'")
 SERVED = text("run.claimed_at IS NOT NULL")
 
 ORDER: tuple[InstrumentedAttribute[Any], ...] = (Run.rank, Run.created_at, Run.job_id, Run.position)
+
+
+_Inner = aliased(Run)
+
+
+def ready() -> ColumnElement[bool]:
+    """Whether the runs that a run waits for have ended, however they did.
+
+    One that tests waits for those of its seed, before it, that test nothing: inner folds, on whose predictions its
+    student is calibrated. Else what it says of itself would depend on who was faster.
+    """
+    before = (_Inner.job_id == Run.job_id, _Inner.seed == Run.seed, _Inner.position < Run.position)
+    open_ = exists().where(*before, _Inner.n_test == 0, _Inner.state.not_in(ENDED_RUN))
+    return (Run.n_test == 0) | ~open_.correlate(Run)
 
 
 def tenants(session: Session, device: str) -> Sequence[str]:

@@ -111,10 +111,8 @@ def _next(
             if queueing.running(session).get(tenant, 0) >= runs_at_once:
                 continue
         for device in queueing.by_head(session, tenant, devices):
-            free = (Run.device == device) & (Run.tenant == tenant)
-            run = claims.take(
-                session, Run, free=and_(queueing.CLAIMABLE, free), order=queueing.ORDER, worker=worker, lease_s=lease_s
-            )
+            free = and_(queueing.CLAIMABLE, Run.device == device, Run.tenant == tenant, queueing.ready())
+            run = claims.take(session, Run, free=free, order=queueing.ORDER, worker=worker, lease_s=lease_s)
             if run is not None:
                 return run
     return None
@@ -361,6 +359,12 @@ def get(session: Session, run_id: str, *, tenant: str = TENANT) -> Run:
     if run is None:
         raise NotFound("run", run_id)
     return run
+
+
+def predictions(session: Session, job_id: str, *, seed: int, folds: Sequence[str]) -> dict[str, str]:
+    """Digests of the predictions of a job's runs, by fold; of one that did not succeed there is none."""
+    left = (Run.job_id == job_id, Run.seed == seed, Run.fold.in_(folds), Run.predictions_digest.is_not(None))
+    return {run.fold: present(run.predictions_digest) for run in session.scalars(select(Run).where(*left))}
 
 
 def set_tracking_id(session: Session, run_id: str, tracking_id: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.splits import Fold, plan_folds
 from pskd_core.errors import CheckpointError, RankLost
+from pskd_core.evaluation.calibration import HeldOut, pool_held_out, read_held_out
 from pskd_core.inference import Bundle
 from pskd_core.latency import latency_ms
 from pskd_core.run import Run, RunOutcome, teachers_key
@@ -106,6 +107,7 @@ class Execution:
         self._kept = self._answers_of(dataset, fold)
         answers: dict[str, Any] = {"answers_limit_bytes": self.settings.teachers_limit_bytes}
         answers["answers"] = self._kept.fetch() if self._kept is not None else None
+        answers["inner"] = self._inner_folds(fold)
         if claimed.checkpoint_digest is not None:
             try:
                 checkpoint = self.objects.get_tree(claimed.checkpoint_digest)
@@ -113,6 +115,17 @@ class Execution:
             except (CheckpointError, ObjectMissing, ObjectDamaged) as unusable:
                 self._warn(f"starting afresh, the checkpoint cannot be used: {unusable}")
         return Run(dataset, claimed.spec, fold, claimed.seed, **answers)
+
+    def _inner_folds(self, fold: Fold) -> HeldOut | None:
+        """What a refit's inner folds held out; they have ended, but perhaps not well."""
+        claimed = self.claimed
+        with self.database.read() as session:
+            digests = runs.predictions(session, claimed.job_id, seed=claimed.seed, folds=fold.inner)
+        if absent := [name for name in fold.inner if name not in digests]:
+            self._warn(f"the student will not be calibrated: fold {', '.join(absent)} has left no predictions")
+            return None
+        files = {name: self.objects.get_bytes(digests[name]) for name in fold.inner}
+        return pool_held_out([read_held_out(data, file=f"predictions of {name}") for name, data in files.items()])
 
     def _answers_of(self, dataset: Dataset, fold: Fold) -> KeptAnswers | None:
         """Null if the spec does not ask to reuse teachers, or they cannot be reused."""

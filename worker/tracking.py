@@ -29,7 +29,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from pskd_core import plots
-from store import outbox, registry, runs
+from pskd_core.config import JobSpec
+from store import leaderboard, outbox, registry, runs
 from store.engine import Database
 from store.lifecycle import ENDED_RUN, RunState
 from store.models import Dataset, Job, Model, Run
@@ -155,6 +156,8 @@ class Tracker:
             "pskd.dataset_digest": dataset.content_digest or "",
             "pskd.configuration_hash": job.configuration_hash,
         }
+        if substitute := leaderboard.skeleton_substitute(JobSpec.model_validate(job.spec), dataset):
+            tags["pskd.skeleton_substitute"] = substitute
         name = f"{job.name or job.id} · seed {run.seed} · {run.fold}"
         start_time = _milliseconds(run.started_at or run.created_at)
         created = self._client.create_run(experiment_id, start_time=start_time, tags=tags, run_name=name)

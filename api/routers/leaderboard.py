@@ -25,8 +25,8 @@ Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 RowId = Annotated[str, Query(min_length=1, max_length=64, description="a row's id, or the beginning of it")]
 _PARTS = ("mean", "sd", "low", "high")
 _PLAIN = (
-    "id", "source", "dataset_name", "dataset_digest", "protocol", "method", "student", "n_seeds", "n_incomplete_seeds",
-    "n_test", "parameters", "macs", "bundle_bytes", "latency_ms",
+    "id", "source", "dataset_name", "dataset_digest", "protocol", "method", "student", "skeleton_substitute", "n_seeds",
+    "n_incomplete_seeds", "n_test", "parameters", "macs", "bundle_bytes", "latency_ms",
 )  # fmt: skip
 # Columns, and the part of a row in which each stands by the name that follows.
 _NESTED = {

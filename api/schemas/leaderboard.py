@@ -57,6 +57,10 @@ class LeaderboardRow(Out):
     protocol: str
     method: str
     student: str = Field(description="the network that is judged, and the streams that it sees")
+    skeleton_substitute: str | None = Field(
+        description="what a network of the row read in the place of the dataset's own skeleton, so that no figure of "
+        "the benchmark may be claimed from it; null: its own, or none"
+    )
     n_seeds: int = Field(description="seeds with all their folds; 0 means not ranked")
     n_incomplete_seeds: int
     n_test: int | None

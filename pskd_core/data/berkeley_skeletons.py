@@ -1,9 +1,9 @@
 """The skeleton of Berkeley-MHAD, from whichever of its forms a copy holds.
 
 In order of preference: the dataset's own BVH files, a CSV conversion of them, the optical markers (text, or `.c3d` for
-trials without), and estimated 2-D poses of its video, which are a substitute. One dataset has one skeleton, so one
-form is taken throughout: the most preferred of those that reach at least half as many trials as the one that reaches
-most.
+trials without), and estimated 2-D poses of its video. The last two are substitutes, and figures of networks that read
+them are marked as such. One dataset has one skeleton, so one form is taken throughout: the most preferred of those that
+reach at least half as many trials as the one that reaches most.
 """
 
 import re
@@ -68,7 +68,9 @@ MARKERS = SkeletonInfo(
     ),
     centre=4,
     up=1,
+    substitute="43 optical markers in the place of joints",
 )  # fmt: skip
+POSES = COCO_17.model_copy(update={"substitute": "2-D poses estimated from the dataset's video"})
 
 
 class _Frames(NamedTuple):
@@ -215,7 +217,7 @@ def _described(files: SourceFiles, form: str, trials: dict[Trial, str], problems
     if form == "optical":
         return MARKERS
     if form == "pose2d":
-        return COCO_17
+        return POSES
     for _, file in sorted(trials.items()):
         try:
             info = _READERS[form](files, file).info
@@ -274,9 +276,9 @@ def _read_optical(files: SourceFiles, file: str) -> _Frames:
 
 def _read_pose(files: SourceFiles, file: str) -> _Frames:
     text = decoded(files.read(file, most_bytes=_MOST_BYTES))
-    names = [f"{joint} {axis}" for joint in COCO_17.joints for axis in "xy"]
+    names = [f"{joint} {axis}" for joint in POSES.joints for axis in "xy"]
     numbers = read_numbers(text, columns=len(names), file=file, delimiter=",", names=names)
-    return _Frames(COCO_17, numbers.reshape(len(numbers), -1, 2))
+    return _Frames(POSES, numbers.reshape(len(numbers), -1, 2))
 
 
 _READERS: dict[str, Callable[[SourceFiles, str], _Frames]] = {

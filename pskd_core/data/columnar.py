@@ -32,6 +32,10 @@ def _single(persons: int) -> bool:
     return persons == 1
 
 
+def _unstated(value: str | None) -> bool:
+    return value is None
+
+
 class StreamInfo(Frozen):
     """One kind of measurement that recordings of a dataset carry."""
 
@@ -52,6 +56,12 @@ class SkeletonInfo(Frozen):
     # Left out where there is one, so that datasets without others keep their digests.
     persons: int = Field(
         default=1, ge=1, le=8, exclude_if=_single, description="M; one who is not there is all 0 throughout a recording"
+    )
+    substitute: str | None = Field(
+        default=None,
+        exclude_if=_unstated,
+        description="what stands here in the place of the dataset's own skeleton; figures of networks that read it are "
+        "none of the benchmark's",
     )
 
     @model_validator(mode="after")
@@ -127,10 +137,6 @@ class Recording:
     camera: str | None = None
     cut_from: str | None = None
     shares_with: tuple[str, ...] = ()
-
-
-def _unstated(value: str | None) -> bool:
-    return value is None
 
 
 class RecordingMeta(Frozen):

@@ -57,6 +57,9 @@ class ImportReport(Frozen):
     protocols: dict[str, ProtocolReport]
     streams: dict[str, StreamReport]
     duration_s: Spread
+    skeleton_substitute: str | None = Field(
+        default=None, description="what stands in the place of the dataset's own skeleton; null: nothing does"
+    )
     problems: tuple[Problem, ...]
     digest: str
 
@@ -126,6 +129,7 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> ImportReport:
         protocols={name: _protocol_report(split, metas) for name, split in info.protocols.items()},
         streams={name: report for name in info.streams if (report := _stream_report(name, metas))},
         duration_s=_spread([meta.duration_s for meta in metas]),
+        skeleton_substitute=info.skeleton.substitute if info.skeleton else None,
         problems=(*problems, *_absent_classes(info, labels)),
         digest=dataset.digest,
     )

@@ -35,6 +35,7 @@ class Fold:
     train: Indices
     validation: Indices
     test: Indices
+    inner: tuple[str, ...] = ()  # of a refit: the folds before it that held out parts of what it trains on
 
 
 def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tuple[Fold, ...]:
@@ -137,7 +138,8 @@ def _inner_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings, outer
         replace(_hold_out(recordings, outer, by, [value]), name=f"{prefix}inner:{name}", test=())
         for name, value in held_out.items()
     ]
-    return [*folds, replace(outer, name=f"{prefix}refit")] if outer.test else folds
+    inner = tuple(fold.name for fold in folds)
+    return [*folds, replace(outer, name=f"{prefix}refit", inner=inner)] if outer.test else folds
 
 
 def _hold_out(recordings: Recordings, outer: Fold, by: SplitBy, values: Iterable[str]) -> Fold:

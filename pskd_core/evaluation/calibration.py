@@ -5,21 +5,19 @@ the nearest class in the embedding, under one covariance for all classes.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pskd_core.bundle import Calibration, Reliability
+from pskd_core.evaluation.comparison import read_part
 from pskd_core.evaluation.metrics import Float64Array, expected_calibration_error
 from pskd_core.shapes import FloatArray, IntArray
 
 _COLDEST, _HOTTEST = 0.05, 20.0
 _SHRINKAGE = 0.05  # of the covariance towards a sphere; there may be fewer clips than dimensions
 _LOST = 5  # per cent of the right answers on validation that the least confidence would call unknown
-_RULE = (
-    f"unknown below the confidence that {100 - _LOST} % of the rightly labelled validation recordings reach, and "
-    "farther from the training recordings than any of these"
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,30 +36,69 @@ class Judged:
     labels: IntArray  # (N,)
 
 
-def calibrate(
-    validation: Judged, *, distances: Float64Array, gravity_free: FloatArray | None, test: Judged | None
-) -> Calibration:
-    """Temperature and thresholds from the validation part; the test part is only measured.
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut(Judged):
+    """What a network said of N ≥ 1 recordings that it was not trained on."""
+
+    distances: Float64Array  # (N,) of these from the recordings that it was trained on
+    gravity_free: FloatArray | None  # (N, K) logits without their gravity, if the network was trained with it
+    recordings: str = "validation recordings"  # what a rule calls them
+
+
+def calibrate(held_out: HeldOut, *, test: Judged | None) -> Calibration:
+    """Temperature and thresholds from what was held out of training; the test part is only measured.
 
     Args:
-        validation: N ≥ 1 recordings.
-        distances: (N,) of these from the training recordings.
-        gravity_free: (N, K) logits of the same recordings without their gravity, for a network trained with it.
+        held_out: the validation part, or the pooled ones of inner folds.
         test: what to measure the temperature on besides.
     """
-    temperature = fit_temperature(validation.logits, validation.labels)
-    right = validation.logits.argmax(axis=1) == validation.labels
+    labels, gravity_free = held_out.labels, held_out.gravity_free
+    temperature = fit_temperature(held_out.logits, labels)
+    right = held_out.logits.argmax(axis=1) == labels
     counted = right if right.any() else ~right
-    confidences = softmax(validation.logits, temperature=temperature).max(axis=1)
+    confidences = softmax(held_out.logits, temperature=temperature).max(axis=1)
     return Calibration(
         temperature=temperature,
-        gravity_free_temperature=None if gravity_free is None else fit_temperature(gravity_free, validation.labels),
+        gravity_free_temperature=None if gravity_free is None else fit_temperature(gravity_free, labels),
         min_confidence=float(np.percentile(confidences[counted], _LOST)),
-        max_distance=max(float(distances[counted].max()), 1e-6),
-        rule=_RULE,
-        validation=_reliability(validation, temperature),
+        max_distance=max(float(held_out.distances[counted].max()), 1e-6),
+        rule=f"unknown below the confidence that {100 - _LOST} % of the rightly labelled {held_out.recordings} reach, "
+        "and farther from the training recordings than any of these",
+        validation=_reliability(held_out, temperature),
         test=_reliability(test, temperature) if test is not None else None,
     )
+
+
+def pool_held_out(folds: Sequence[HeldOut | None]) -> HeldOut | None:
+    """What inner folds held out, to calibrate the network that was then trained on all; null if any fold is missing.
+
+    Each recording was judged by a network that had not seen it. A distance is whitened by its own fold's covariance,
+    so those of several folds are of one scale. The final network has seen more and is a little surer with reason; its
+    thresholds are those of networks that had less.
+    """
+    there = [fold for fold in folds if fold is not None]
+    if not there or len(there) < len(folds):
+        return None
+    free = [fold.gravity_free for fold in there if fold.gravity_free is not None]
+    return HeldOut(
+        logits=np.concatenate([fold.logits for fold in there]),
+        labels=np.concatenate([fold.labels for fold in there]),
+        distances=np.concatenate([fold.distances for fold in there]),
+        gravity_free=np.concatenate(free) if len(free) == len(there) else None,
+        recordings="recordings that inner folds held out",
+    )
+
+
+def read_held_out(data: bytes, *, file: str | None) -> HeldOut | None:
+    """The validation part of what `Run.save_predictions` wrote; null of a forest and of files without distances.
+
+    Raises:
+        DataError: the file is damaged, or has no validation part.
+    """
+    held = read_part(data, file=file, part="validation")
+    if "distances" not in held:  # files of version 0.1.0 lack them too
+        return None
+    return HeldOut(held["logits"], held["labels"], held["distances"], held.get("gravity_free"))
 
 
 def softmax(logits: FloatArray, *, temperature: float) -> Float64Array:

@@ -164,6 +164,21 @@ def read_predictions(data: bytes, *, file: str | None, part: Literal["test", "va
     Raises:
         DataError: the file is damaged, or holds nothing of that part.
     """
+    held = read_part(data, file=file, part=part)
+    return Predictions(
+        ids=tuple(held["ids"].tolist()),
+        labels=held["labels"],
+        logits=held["logits"],
+        subjects=tuple(held["subjects"].tolist()) if "subjects" in held else None,
+    )
+
+
+def read_part(data: bytes, *, file: str | None, part: Literal["test", "validation"]) -> dict[str, np.ndarray]:
+    """Every array of one part of what `Run.save_predictions` wrote, by its name without the part's.
+
+    Raises:
+        DataError: the file is damaged, or holds nothing of that part.
+    """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             held = {key.removeprefix(f"{part}_"): arrays[key] for key in arrays.files if key.startswith(f"{part}_")}
@@ -171,12 +186,7 @@ def read_predictions(data: bytes, *, file: str | None, part: Literal["test", "va
         raise DataError(f"no predictions can be read from it ({broken})", file=file) from broken
     if not {"ids", "labels", "logits"} <= held.keys():
         raise DataError(f"it holds no predictions of the {part} part", file=file)
-    return Predictions(
-        ids=tuple(held["ids"].tolist()),
-        labels=held["labels"],
-        logits=held["logits"],
-        subjects=tuple(held["subjects"].tolist()) if "subjects" in held else None,
-    )
+    return held
 
 
 def pool(folds: Sequence[Predictions]) -> Predictions:

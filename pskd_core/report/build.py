@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pskd_core.config import JobSpec, LeaveOneSubjectOut, NamedProtocol, NoTeachers, configuration_hash
+from pskd_core.data.columnar import SKELETON
 from pskd_core.errors import DataError, NotComparable
 from pskd_core.evaluation.comparison import Predictions, compare, pool
 from pskd_core.evaluation.metrics import FoldResult, PartSummary, Scores, class_scores, summarise_part
@@ -24,6 +25,8 @@ def build_report(chosen: Experiment, setting: Setting, results: Sequence[RowResu
     if reference.spec is None or not reference.runs:
         reason = reference.problem or "none of its runs has finished"
         raise DataError(f"{reference.row.name}, with which every row is compared, has no figures: {reason}")
+    substitute = setting.skeleton_substitute
+    marked = {each.row.key for each in results if substitute and each.spec and SKELETON in each.spec.streams}
     confusion = np.sum([run.outcome.test.confusion for run in reference.runs], axis=0)
     return Report(
         experiment=chosen.name,
@@ -36,7 +39,8 @@ def build_report(chosen: Experiment, setting: Setting, results: Sequence[RowResu
         development=is_development(reference.spec),
         seeds=reference.spec.seeds,
         preset=setting.preset,
-        rows=tuple(_row(result, reference) for result in results),
+        skeleton_substitute=substitute if marked else None,
+        rows=tuple(_row(result, reference, marked=result.row.key in marked) for result in results),
         teachers=_teachers(reference),
         classes=setting.classes,
         confusion=tuple(map(tuple, confusion.tolist())),
@@ -73,11 +77,11 @@ def weights_text(spec: JobSpec) -> str:
     return ", ".join(f"{name} {loss[field]:g}" for field, name in names.items() if field in loss)
 
 
-def _row(result: RowResult, reference: RowResult) -> ReportRow:
+def _row(result: RowResult, reference: RowResult, *, marked: bool) -> ReportRow:
     first = result.runs[0].outcome if result.runs else None
     return ReportRow(
         key=result.row.key,
-        name=result.row.name,
+        name=f"{result.row.name} †" if marked else result.row.name,
         remark=result.row.remark,
         published=result.row.published,
         weights=weights_text(result.spec) if result.spec is not None else "",

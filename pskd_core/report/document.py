@@ -22,7 +22,7 @@ class ReportRow(Frozen):
     """One line of the table."""
 
     key: str
-    name: str
+    name: str = Field(description="ends with † if a network of the row read a substitute of the dataset's skeleton")
     remark: str
     published: PublishedRow | None
     weights: str = Field(description="of the loss, as they were used")
@@ -63,6 +63,9 @@ class Report(Frozen):
     development: bool = Field(description="whether the recipe may have been chosen on subjects that are tested")
     seeds: tuple[int, ...]
     preset: str
+    skeleton_substitute: str | None = Field(
+        default=None, description="what rows marked † read in the place of the dataset's skeleton; null: none is marked"
+    )
     rows: tuple[ReportRow, ...]
     teachers: tuple[TeacherRow, ...]
     classes: tuple[str, ...]

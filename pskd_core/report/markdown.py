@@ -30,6 +30,7 @@ def as_markdown(report: Report) -> str:
         *_mixture(report),
         _table(_COLUMNS, [_cells(report, row) for row in report.rows]),
         _READING.format(reference=report.reference_row.name),
+        *_substitute(report),
         "## What the figures say",
         "\n".join(f"- {_plain(sentence)}" for sentence in sentences(report)),
         "## Further figures",
@@ -245,6 +246,14 @@ def _mixture(report: Report) -> Iterator[str]:
         yield (
             f"**Warning:** these runs were made by {len(report.environments)} different sets of versions or machines, "
             "which are listed at the end. Differences between rows may come from that."
+        )
+
+
+def _substitute(report: Report) -> Iterator[str]:
+    if report.skeleton_substitute is not None:
+        yield (
+            f"**† Substitute skeleton:** a network of this row read {_plain(report.skeleton_substitute)}, not the "
+            "dataset's own skeleton. No figure of the benchmark may be claimed from it."
         )
 
 

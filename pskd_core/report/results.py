@@ -69,3 +69,4 @@ class Setting:
     digest: str
     preset: str
     classes: tuple[str, ...]
+    skeleton_substitute: str | None = None  # what stands in the place of the dataset's own skeleton

@@ -103,6 +103,21 @@ def test_the_report_is_the_one_in_git() -> None:
     assert as_markdown(report_of(*RESULTS)) == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_a_substitute_of_the_skeleton_is_marked_everywhere() -> None:
+    """Table, sentences and a note mark what has read it; labels alone have not, and without one nothing is said."""
+    results = (REFERENCE, RESULTS[2])
+    chosen = Experiment(name="table4", title="T", reference="acs", rows=tuple(each.row for each in results))
+    report = build_report(chosen, replace(SETTING, skeleton_substitute="poses of the video"), results)
+    assert [row.name for row in report.rows] == ["ACS †", "none"]
+    text = as_markdown(report)
+    assert "**† Substitute skeleton:** a network of this row read poses of the video" in text
+    assert "none is not separated from ACS †" in text
+    unread = (row_result(ACS, (0,), method={"kind": "none"}),)
+    plain = build_report(chosen, replace(SETTING, skeleton_substitute="poses"), unread)
+    assert "†" not in as_markdown(plain)
+    assert "†" not in as_markdown(report_of(*results))
+
+
 STRANGE = "<img>`x`|[y](z)&lt;\\<b>\n# h\x1b[31m"
 SHOWN = r"\<img>\`x\`\|\[y](z)\&lt;\\\<b>�# h�\[31m"
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pskd_core.__main__ import main
-from pskd_core.bundle import BundleInfo
+from pskd_core.bundle import BundleInfo, Calibration
 from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.preprocess import prepare_sensor
@@ -86,6 +86,25 @@ def test_a_bundle_is_calibrated_on_validation(dataset: Dataset, tmp_path: Path) 
     assert found.temperature == pytest.approx(
         fit_temperature(logits, np.array([dataset.recordings[row].label for row in rows])), rel=1e-3
     )
+
+
+def test_a_refit_is_calibrated_on_what_its_inner_folds_held_out(spec_file: Path, tmp_path: Path) -> None:
+    """The temperature of a student trained on everybody is that of the out-of-fold logits, in outcome and bundle."""
+    spec = yaml.safe_load(spec_file.read_text(encoding="utf-8"))
+    protocol = {"kind": "subjects", "train": ["1", "2", "3"], "test": ["4"]}
+    spec |= {"protocol": protocol, "validation": {"kind": "inner_loso"}, "method": {"kind": "none"}}
+    spec_file.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    assert main(["train", str(spec_file), "--out", str(tmp_path / "out")]) == 0
+    runs = tmp_path / "out" / "runs"
+    outcome = json.loads((runs / "refit-seed0" / "outcome.json").read_text(encoding="utf-8"))
+    inner = [np.load(runs / f"inner-{subject}-seed0" / "predictions.npz") for subject in "123"]
+    logits, labels = (np.concatenate([each[f"validation_{name}"] for each in inner]) for name in ("logits", "labels"))
+    found = outcome["calibration"]
+    assert outcome["validation"] is None
+    assert found["temperature"] == fit_temperature(logits, labels)
+    assert found["validation"]["n"] == len(labels) == outcome["train_n"]
+    assert BundleInfo.read(runs / "refit-seed0" / "bundle").calibration == Calibration.model_validate(found)
+    assert "inner folds" not in json.loads((runs / "inner-1-seed0" / "outcome.json").read_text())["calibration"]["rule"]
 
 
 def test_without_validation_nothing_is_calibrated(dataset: Dataset, tmp_path: Path) -> None:

@@ -66,14 +66,14 @@ class Stored:
         self._trees = trees
         self._files = Dataset.open(trees.dataset)
 
-    def dataset(self, name: str = "tiny", *, layout: str = "synthetic") -> str:
-        """A ready dataset, said to be imported from that layout; answers its id."""
+    def dataset(self, name: str = "tiny", **told: Any) -> str:
+        """A ready dataset, whose import told this besides, such as another layout; answers its id."""
         with self.database.write() as session:
             dataset_id = datasets.create(session, name=name, source={"kind": "synthetic"}).id
-        self.finish_import(layout=layout)
+        self.finish_import(**told)
         return dataset_id
 
-    def finish_import(self, *, layout: str = "synthetic") -> None:
+    def finish_import(self, **told: Any) -> None:
         """Import whatever waits longest, as a worker would."""
         with self.database.write() as session:
             claimed = datasets.claim_import(session, worker="w", lease_s=60)
@@ -81,7 +81,7 @@ class Stored:
             row = datasets.finish_import(
                 session,
                 claimed.claim,
-                report=self._trees.report.model_dump(mode="json") | {"layout": layout},
+                report=self._trees.report.model_dump(mode="json") | told,
                 content_digest=self._trees.report.digest,
                 tree_digest=self._trees.dataset_digest,
                 tree_bytes=DATASET_BYTES,

@@ -77,3 +77,18 @@ def test_a_name_is_no_formula(service: TestClient, stored: Stored) -> None:
     stored.finished_job(dataset="=1+1")
     (row,) = csv.DictReader(io.StringIO(service.get("/v1/leaderboard?format=csv").text))
     assert row["dataset_name"] == "'=1+1"
+
+
+@ON_BOTH
+def test_what_read_a_substitute_of_the_skeleton_says_so(service: TestClient, stored: Stored) -> None:
+    """Rows, CSV and pages mark what was taught by guessed skeletons, and nothing else."""
+    stored.dataset(skeleton_substitute="poses of the video")
+    stored.finished_job(accuracy=0.5)
+    stored.finished_job(accuracy=0.75, preset="demo", method={"kind": "distill"})
+    taught, alone = service.get("/v1/leaderboard").json()["items"]
+    assert (taught["skeleton_substitute"], alone["skeleton_substitute"]) == ("poses of the video", None)
+    first, second = csv.DictReader(io.StringIO(service.get("/v1/leaderboard?format=csv").text))
+    assert (first["skeleton_substitute"], second["skeleton_substitute"]) == ("poses of the video", "")
+    board, row = (service.get(path).text for path in ("/leaderboard", f"/leaderboard/{taught['id']}"))
+    assert board.count(">substitute skeleton<") == 1
+    assert "poses of the video, not the dataset" in row

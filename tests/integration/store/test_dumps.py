@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from pskd_core.config import JobSpec
 from store import jobs, leaderboard, registry, runs, usage
 from store.engine import Database
 from store.lifecycle import JobState
 from store.migrate import upgrade
-from store.models import Configuration, ConfigurationResult
+from store.models import Configuration, ConfigurationResult, Dataset
 from tests.dumps.kept import DUMPS, VERSIONS, load
 from tests.stored import claim
 
@@ -119,3 +120,30 @@ def test_a_dump_of_this_release_is_kept() -> None:
     """Each kind of database has a dump of the same versions."""
     assert "0.1.0" in VERSIONS
     assert sorted(file.name.removesuffix(".postgresql.sql") for file in DUMPS.glob("*.postgresql.sql")) == VERSIONS
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_old_rows_say_that_their_skeleton_is_a_substitute(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The upgrade marks what an old import called a substitute, in dataset and rows, unless no network has read it."""
+    url = loaded("0.1.0", kind, tmp_path, request)
+    problems = [{"severity": "warning", "detail": "SUBSTITUTE SKELETON: the 2-D poses were estimated"}]
+    database = Database(url)
+    with database.write() as session:
+        reports = session.execute(text("SELECT id, report FROM dataset WHERE report IS NOT NULL")).all()
+        for id_, report in reports:
+            held = (json.loads(report) if isinstance(report, str) else report) | {"problems": problems}
+            values = {"id": id_, "report": json.dumps(held)}
+            session.execute(text("UPDATE dataset SET report = :report WHERE id = :id"), values)
+    upgrade(url)
+    with database.write() as session:
+        rows = leaderboard.rows(session).items
+        reading = {row.id for row in rows if "skeleton" in JobSpec.model_validate(row.spec).streams}
+        assert {row.id for row in rows if row.skeleton_substitute} == reading
+        for row in rows:
+            assert row.skeleton_substitute == leaderboard.skeleton_substitute(
+                JobSpec.model_validate(row.spec), session.get_one(Dataset, row.dataset_id)
+            )
+    assert reading
+    database.dispose()

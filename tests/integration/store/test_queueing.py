@@ -9,10 +9,11 @@ from store import jobs, outlook, queueing, runs, workers
 from store.base import db_now
 from store.engine import Database
 from store.errors import LostLease, OverTime, QuotaExceeded
-from store.lifecycle import RunState
+from store.jobs import PlannedFold
+from store.lifecycle import FailureCause, RunState
 from store.models import Run
 from store.runs import ClaimedRun
-from tests.stored import add_ready_dataset, claim, finish, submit
+from tests.stored import add_ready_dataset, claim, finish, make_spec, submit
 
 TENANTS = ("default", "other")
 
@@ -226,3 +227,28 @@ def test_the_time_to_the_end_follows_pace_queue_and_slots(prepared: Database) ->
     with prepared.write() as session:
         jobs.pause(session, second)
     assert left(second) is None
+
+
+def test_a_refit_waits_for_its_inner_folds(prepared: Database) -> None:
+    """A run that tests is claimed once its seed's inner folds have ended, be it badly; others need not wait."""
+
+    def plan(_dataset: object) -> list[PlannedFold]:
+        return [PlannedFold("inner:1", 0), PlannedFold("inner:2", 0), PlannedFold("refit", 20)]
+
+    with prepared.write() as session:
+        jobs.submit(session, make_spec(seeds=(0, 1)), plan=plan)
+    claimed = [run for run in (_claim(prepared) for _ in range(6)) if run is not None]
+    assert [(run.seed, run.fold) for run in claimed] == [(seed, f"inner:{one}") for seed in (0, 1) for one in (1, 2)]
+    with prepared.write() as session:
+        runs.succeed(session, claimed[2].claim, finish())
+        runs.succeed(session, claimed[0].claim, finish())
+    assert _claim(prepared) is None
+    with prepared.write() as session:
+        runs.fail(session, claimed[1].claim, cause=FailureCause.INTERNAL, detail="")
+    refit = _claim(prepared)
+    assert refit is not None
+    assert (refit.seed, refit.fold) == (0, "refit")
+    assert _claim(prepared) is None
+    with prepared.read() as session:
+        left = runs.predictions(session, refit.job_id, seed=0, folds=("inner:1", "inner:2"))
+    assert left == {"inner:1": "a" * 64}

@@ -17,7 +17,8 @@ from pskd_core.training.meter import EpochReport
 from store import datasets, jobs, outbox, runs
 from store.engine import Database
 from store.events import after
-from store.lifecycle import RunState
+from store.jobs import PlannedFold
+from store.lifecycle import FailureCause, RunState
 from store.models import ConfigurationResult, Event, TeacherAnswers
 from store.models import Run as RunRow
 from store.objects import ObjectStore
@@ -353,3 +354,29 @@ def test_a_lost_process_is_told_by_how_it_ended(
         assert warnings(execution) == ["will be tried again: process 2 of 2 was killed by signal 9"]
         with execution.database.write() as session:
             assert runs.reap(session, max_stalled_attempts=3) == [execution.claimed.run_id]
+
+
+def test_a_refit_is_calibrated_on_its_inner_folds(execution: Execution, tmp_path: Path) -> None:
+    """Its student's calibration counts every recording that inner folds held out; without one of them it has none."""
+    execution.run()
+    validated = {"protocol": {"kind": "subjects", "train": ["1", "2"], "test": ["3"]}, "method": {"kind": "none"}}
+    spec = small_spec(dataset="made", training=ONE_EPOCH, validation={"kind": "inner_loso"}, seeds=[0, 1], **validated)
+    planned = [PlannedFold("inner:1", 0), PlannedFold("inner:2", 0), PlannedFold("refit", 12)]
+    with execution.database.write() as session:
+        jobs.submit(session, spec, plan=lambda _dataset: planned)
+    found = {}
+    for place in range(6):
+        with execution.database.write() as session:
+            claimed = claim(session)
+            if (claimed.seed, claimed.fold) == (1, "inner:2"):
+                runs.fail(session, claimed.claim, cause=FailureCause.INTERNAL, detail="")
+                continue
+        (folder := tmp_path / f"scratch-{place}").mkdir()
+        attempt = replace(execution, claimed=claimed, folder=folder)
+        attempt.run()
+        result = row(attempt).result
+        assert result is not None
+        found[claimed.seed, claimed.fold] = result["calibration"]
+    assert found[0, "refit"]["validation"]["n"] == sum(found[0, f"inner:{one}"]["validation"]["n"] for one in (1, 2))
+    assert found[1, "refit"] is None
+    assert any("fold inner:2 has left no predictions" in str(event.data) for event in events(attempt))

@@ -101,3 +101,10 @@ def test_published_row_keeps_what_is_printed(capsys: pytest.CaptureFixture[str])
     assert "not measured here" in lines[1]
     assert lines[-1] == "figure 5: in words"
     assert len([line for line in lines if "in words" in line]) == 1
+
+
+def test_a_substitute_skeleton_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the table and in a comparison, beside the method that has read it."""
+    marked = {**ROW, "skeleton_substitute": "poses of the video"}
+    assert cells(LeaderboardRow.model_validate(marked), LEADERBOARD)["method"] == "pskd (substitute skeleton)"
+    assert printed(capsys, a=marked)[0] == "A 0123456789 pskd (substitute skeleton) on utd, cross_subject, 3 seeds"

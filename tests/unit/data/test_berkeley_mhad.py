@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from pskd_core.data.berkeley_mhad import read_berkeley_mhad
-from pskd_core.data.berkeley_skeletons import MARKERS
+from pskd_core.data.berkeley_skeletons import MARKERS, POSES
 from pskd_core.data.body_graphs import COCO_17, COCO_18, spanning_bones
 from pskd_core.data.columnar import DatasetInfo, Recording, SkeletonInfo
 from pskd_core.data.importing import import_dataset
@@ -267,7 +267,8 @@ def test_estimated_poses_are_a_labelled_substitute(tmp_path: Path) -> None:
     write_sensor(tmp_path, "s01_a01_r02")
     write_pose(tmp_path, "s01_a01_r02", stamps=False)
     info, recordings, problems = read(tmp_path)
-    assert info.skeleton == COCO_17
+    assert info.skeleton == POSES
+    assert POSES.substitute
     assert info.streams["skeleton"].unit == "px"
     skeleton = recordings["s01_a01_r01"].streams["skeleton"]
     assert skeleton.values.shape[1:] == (17, 2)
@@ -287,6 +288,7 @@ def test_one_form_is_taken_throughout(tmp_path: Path) -> None:
     notes = "\n".join(problem.detail for problem in report.problems)
     assert "the skeleton is that of estimated 2-D poses of 4 trials; not taken: 43 optical markers of 1" in notes
     assert report.streams["skeleton"].recordings == 4
+    assert report.skeleton_substitute == "2-D poses estimated from the dataset's video"
 
 
 def test_partial_copies_are_accepted_and_described(tmp_path: Path) -> None:

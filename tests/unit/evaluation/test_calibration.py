@@ -6,11 +6,13 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import mahalanobis
 
 from pskd_core.evaluation.calibration import (
+    HeldOut,
     Judged,
     calibrate,
     distances,
     embedding_space,
     fit_temperature,
+    pool_held_out,
     softmax,
 )
 from pskd_core.shapes import FloatArray, IntArray
@@ -79,9 +81,8 @@ def test_thresholds_keep_what_validation_had_right() -> None:
     away = np.random.default_rng(2).random(400) * 9
     right = logits.argmax(axis=1) == labels
     away[np.flatnonzero(~right)[0]] = 1e6
-    found = calibrate(
-        Judged(logits, labels), distances=away, gravity_free=np.float32(1 / 3) * logits, test=Judged(logits, labels)
-    )
+    held_out = HeldOut(logits, labels, distances=away, gravity_free=np.float32(1 / 3) * logits)
+    found = calibrate(held_out, test=Judged(logits, labels))
     confidences = softmax(logits, temperature=found.temperature).max(axis=1)
     assert (confidences[right] >= found.min_confidence).mean() == pytest.approx(0.95, abs=0.01)
     assert found.max_distance == away[right].max()
@@ -93,6 +94,23 @@ def test_thresholds_keep_what_validation_had_right() -> None:
 def test_a_network_that_is_never_right_is_calibrated() -> None:
     """Thresholds come from all recordings where none was labelled rightly."""
     logits = 5 * np.eye(5, dtype=np.float32)
-    found = calibrate(Judged(logits, (np.arange(5) + 1) % 5), distances=np.ones(5), gravity_free=None, test=None)
+    held_out = HeldOut(logits, (np.arange(5) + 1) % 5, distances=np.ones(5), gravity_free=None)
+    found = calibrate(held_out, test=None)
     assert found.temperature > 5
     assert found.max_distance == 1
+
+
+def test_inner_folds_calibrate_as_one_validation_part() -> None:
+    """What three folds held out gives, pooled, what it would give as one part; a missing fold gives none."""
+    logits, labels = drawn(n=90, temperature=2.0)
+    away = np.random.default_rng(3).random(90)
+    free = np.float32(0.5) * logits
+    parts = [slice(0, 20), slice(20, 50), slice(50, 90)]
+    folds = [HeldOut(logits[part], labels[part], away[part], free[part]) for part in parts]
+    pooled = pool_held_out(folds)
+    assert pooled is not None
+    found, whole = calibrate(pooled, test=None), calibrate(HeldOut(logits, labels, away, free), test=None)
+    assert found.model_copy(update={"rule": whole.rule}) == whole
+    assert "inner folds" in found.rule
+    assert pool_held_out([*folds, None]) is None
+    assert pool_held_out([]) is None
