@@ -28,7 +28,7 @@ help:
 	@echo "make fuzz   N=10000 damaged and hostile uploads (SEED=…): build/fuzz.json"
 	@echo "make bench-large  memory and time of an import of 36,000 clips and an epoch on them (CLIPS=N, FOLDER=DIR: 4 GB)"
 	@echo "make bench  the whole performance table, half an hour on a machine that does nothing else: build/bench.json"
-	@echo "             (one part: bench-training, -sweeps, -start, -serving, -batches, -long, -board, -submit; ARGS='--help')"
+	@echo "             (one part: bench-training, -sweeps, -start, -serving, -peers, -batches, -long, -board, -submit; ARGS='--help')"
 	@echo "make docs   build the documentation as a site, in build/site"
 	@echo "make screenshots  take the pictures of the pages anew that stand in the docs; needs Chromium"
 	@echo "make wheel  build the package that others install, in dist/"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.table import publish
 
-PARTS = ("training", "sweeps", "start", "serving", "batches", "long", "board", "submit")
+PARTS = ("training", "sweeps", "start", "serving", "peers", "batches", "long", "board", "submit")
 
 
 def main() -> int:

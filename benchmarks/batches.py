@@ -1,16 +1,19 @@
 """Windows a second of a long recording beside the bare model on the same windows: `make bench-batches`.
 
-Both in one process and on one thread: ours parses nothing, but cuts, stretches, judges, labels and joins to segments.
+In three ways, on one thread: in one process, where ours parses nothing, but cuts, stretches, judges, labels and joins
+to segments; by the API, which is sent the recording as float32 and answers with every window; and by the API, which is
+sent the windows ready as JSON of the Open Inference Protocol.
 """
 
 import argparse
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import RATE_HZ, train
+from benchmarks.serving import RATE_HZ, Connection, asking, float32, serving, train, v2
 from benchmarks.table import in_turn, publish, ratios, row
 from pskd_core.data.preprocess import clip_windows, stretch_windows
 from pskd_core.data.recordings import read_floats
@@ -20,12 +23,15 @@ _STUDENTS = ("tiny", "resnet1d", "inception1d")
 _AT_ONCE = 256  # windows
 
 
+_WAYS = {"ours": "", "float32": ", by the API as float32", "v2": ", by the API as V2 in JSON"}
+
+
 def rows(folder: Path, *, minutes: float, rounds: int) -> list[dict[str, Any]]:
-    """A row for each kind of student, on a recording of this length."""
-    return [_row(folder / kind, kind, minutes=minutes, rounds=rounds) for kind in _STUDENTS]
+    """Rows for each kind of student, on a recording of this length."""
+    return [each for kind in _STUDENTS for each in _rows(folder / kind, kind, minutes=minutes, rounds=rounds)]
 
 
-def _row(folder: Path, kind: str, *, minutes: float, rounds: int) -> dict[str, Any]:
+def _rows(folder: Path, kind: str, *, minutes: float, rounds: int) -> Iterator[dict[str, Any]]:
     folder.mkdir()
     bundle = Bundle.load(train(folder, kind))
     samples = round(60 * minutes * RATE_HZ)
@@ -41,10 +47,17 @@ def _row(folder: Path, kind: str, *, minutes: float, rounds: int) -> dict[str, A
             some = {"windows": windows[first : first + _AT_ONCE]}
             bundle.session.run(["probabilities", "logits", "distance"], some)
 
-    calls = {"ours": lambda: classify(bundle, recording), "bare": bare}
-    took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1)
-    name = f"windows a second of {len(windows)} in one recording, {kind} ÷ bare ONNX Runtime"
-    return row(name, ratios(took_s, "bare", "ours"), at_least=0.8)
+    with serving(folder, folder / "bundle") as (_, port), Connection(port) as connection:
+        calls: dict[str, Callable[[], object]] = {
+            "bare": bare,
+            "ours": lambda: classify(bundle, recording),
+            "float32": asking(connection, float32(noise)),
+            "v2": asking(connection, v2(windows)),
+        }
+        took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1)
+    for way, said in _WAYS.items():
+        name = f"windows a second of {len(windows)} in one recording, {kind}{said} ÷ bare ONNX Runtime"
+        yield row(name, ratios(took_s, "bare", way), at_least=0.8)
 
 
 def main() -> None:

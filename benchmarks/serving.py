@@ -26,6 +26,7 @@ from pskd_core.data.importing import import_dataset
 from pskd_core.data.splits import plan_folds
 from pskd_core.inference import Bundle
 from pskd_core.run import Run
+from pskd_core.shapes import FloatArray
 from store.migrate import upgrade
 from store.settings import Settings
 from tests.integration.api.stored import Stored, write_trees
@@ -38,6 +39,7 @@ RATE_HZ = 50
 _ROUND = 50  # requests of a kind
 _WARM = 100
 _CSV_ROWS = 200
+_CLASSIFY = "/v1/models/tiny/classify"
 _SPEC = {
     "protocol": {"kind": "subjects", "train": ["1", "2", "3"], "test": ["4"]},
     "validation": {"kind": "subjects", "subjects": ["3"]},
@@ -116,6 +118,13 @@ class Connection:
             body += self._more()
         return int(head.split()[1]), body
 
+    def json(self, request: bytes) -> Any:
+        """What is answered to a request that must succeed."""
+        status, body = self.ask(request)
+        if status != 200:
+            raise RuntimeError(f"answered {status}: {body[:300]!r}")
+        return json.loads(body)
+
     def _more(self) -> bytes:
         if not (data := self._socket.recv(1 << 16)):
             raise ConnectionError("the server has closed the connection")
@@ -127,19 +136,25 @@ def requests(frames: int) -> dict[str, bytes]:
     noise = np.random.default_rng(0).normal(0, 0.2, (max(_CSV_ROWS, frames), 3)) + np.array([0, 0, 1])
     window, table = noise[:frames].round(4), noise[:_CSV_ROWS]
     csv = b"x (g),y (g),z (g)\n" + b"".join(b"%.4f,%.4f,%.4f\n" % tuple(row) for row in table)
-    tensor = {"name": "windows", "shape": [1, 3, frames], "datatype": "FP32", "data": window.T.ravel().tolist()}
-    classify, infer = "/v1/models/tiny/classify", "/v2/models/tiny/infer"
     return {
         "empty": f"GET /livez HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode(),
-        "float32": post(
-            f"{classify}?format=float32&rate_hz={RATE_HZ}&unit=g",
-            host=HOST,
-            body=window.astype("<f4").tobytes(),
-            kind="application/octet-stream",
-        ),
-        "v2": post(infer, host=HOST, body=json.dumps({"inputs": [tensor]}).encode()),
-        "csv": post(f"{classify}?rate_hz={RATE_HZ}", host=HOST, body=csv, kind="text/csv"),
+        "float32": float32(window),
+        "v2": v2(window.T[None]),
+        "csv": post(f"{_CLASSIFY}?rate_hz={RATE_HZ}", host=HOST, body=csv, kind="text/csv"),
     }
+
+
+def float32(values_g: FloatArray) -> bytes:
+    """A request to label samples (n, 3) that come as they are in memory."""
+    body, query = values_g.astype("<f4").tobytes(), f"format=float32&rate_hz={RATE_HZ}&unit=g"
+    return post(f"{_CLASSIFY}?{query}", host=HOST, body=body, kind="application/octet-stream")
+
+
+def v2(windows: FloatArray) -> bytes:
+    """A request of the Open Inference Protocol to judge windows (N, 3, T), as flat JSON with four digits."""
+    data = windows.astype(np.float64).round(4).ravel().tolist()
+    tensor = {"name": "windows", "shape": windows.shape, "datatype": "FP32", "data": data}
+    return post("/v2/models/tiny/infer", host=HOST, body=json.dumps({"inputs": [tensor]}).encode())
 
 
 def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
@@ -149,7 +164,7 @@ def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
     window = np.zeros((1, 3, frames), np.float32)
     with serving(folder, folder / "bundle") as (stack, port), Connection(port) as connection:
         asked = requests(frames)
-        calls: dict[str, Callable[[], object]] = {name: _asking(connection, each) for name, each in asked.items()}
+        calls: dict[str, Callable[[], object]] = {name: asking(connection, each) for name, each in asked.items()}
         calls["model"] = lambda: bundle.judge(window)
         took_s = in_turn(calls, rounds=rounds, repeats=_ROUND, warm=_WARM)
         memory = psutil.Process(stack.processes[0].pid).memory_info().rss / 2**20
@@ -167,7 +182,9 @@ def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
     }
 
 
-def _asking(connection: Connection, request: bytes) -> Callable[[], object]:
+def asking(connection: Connection, request: bytes) -> Callable[[], object]:
+    """A call that asks, and fails on any answer but a good one."""
+
     def ask() -> None:
         status, body = connection.ask(request)
         if status not in {200, 204}:

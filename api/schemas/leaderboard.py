@@ -1,8 +1,8 @@
 """Rows of the leaderboard, ours and published ones, as answered."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from api.schemas.common import Json, Out, Paged
 from pskd_core.evaluation.metrics import Spread
@@ -86,13 +86,13 @@ class LeaderboardRow(Out):
     latency_ms: float | None = Field(
         description="median for one window on one thread of the processor that made the last run; null: not exported"
     )
-    spec: Json
+    spec: Annotated[Json, SkipValidation]  # checked when it was submitted; once more took half the time of a page
 
     @classmethod
     def of(cls, row: Configuration, difference: Paired | None = None) -> Self:
         """A row of the leaderboard."""
         return cls(
-            **{name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)},
+            **{name: getattr(row, name) for name in _COLUMNS},
             source="measured",
             student=_student(row.spec),
             accuracy=_statistic(row, "accuracy"),
@@ -101,6 +101,9 @@ class LeaderboardRow(Out):
             **{name: Statistic(**row.figures[name]) if name in row.figures else None for name in FURTHER},
             difference=None if difference is None else Difference.paired(difference),
         )
+
+
+_COLUMNS = tuple(name for name in LeaderboardRow.model_fields if hasattr(Configuration, name))
 
 
 class Leaderboard(Paged[LeaderboardRow]):

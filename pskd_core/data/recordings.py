@@ -255,7 +255,8 @@ def usual_size(values: npt.NDArray[np.floating[Any]]) -> float:
 
 def magnitudes(values: npt.NDArray[np.floating[Any]]) -> Array:
     """Of samples (n, 3)."""
-    found: Array = np.linalg.norm(values.astype(np.float64), axis=1)
+    x, y, z = values.T.astype(np.float64)
+    found: Array = np.sqrt(x * x + y * y + z * z)  # as `norm` along rows of three adds up, in a tenth of its time
     return found
 
 

@@ -1,11 +1,14 @@
 """The harnesses of benchmarks, on little."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import batches, board, start, sweeps, training
 from benchmarks.large import _bytes_below, _stage, measure
+from benchmarks.peers import __main__ as peers
 
 
 def test_it_measures_a_whole_import_and_an_epoch(tmp_path: Path) -> None:
@@ -45,9 +48,9 @@ def test_training_is_measured_beside_its_bare_passes(tmp_path: Path) -> None:
 
 
 def test_batches_are_measured_beside_the_bare_model(tmp_path: Path) -> None:
-    """A ratio for each kind of student."""
+    """A ratio for each kind of student and each way to ask it."""
     found = batches.rows(tmp_path, minutes=1, rounds=1)
-    assert len(found) == 3
+    assert len(found) == 3 * 3
     assert all(each["value"] > 0 for each in found)
 
 
@@ -63,3 +66,47 @@ def test_a_leaderboard_of_copies_is_asked_for_every_kind_of_page(tmp_path: Path)
 def test_a_sweep_is_timed_from_the_first_claim(tmp_path: Path) -> None:
     """Two trials by one worker, from rows alone."""
     assert sweeps.sweep_s(tmp_path, workers=1, trials=2, epochs=1) > 0
+
+
+_PLAIN = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        windows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["windows"]
+        found = session.run(["probabilities"], {"windows": np.array(windows, np.float32)})[0] + float(sys.argv[3])
+        body = json.dumps({"probabilities": found.tolist()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_GET = lambda self: self.send_error(404)
+HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+def _plain(shift: str) -> peers.Peer:
+    """A server on the standard library, whose probabilities are off by so much."""
+    return peers.Peer((), lambda python, model, port: [python, "-c", _PLAIN, model, port, shift], "/", "windows")
+
+
+def test_a_peer_is_measured_or_named_with_the_reason(tmp_path: Path) -> None:
+    """One that answers as the model does has a row; one that ends, judges otherwise or cannot be installed has none."""
+    ends = peers.Peer((), lambda python, *_: [python, "-c", "raise SystemExit('no such option')"], "/", "windows")
+    given = {"plain": _plain("0"), "ends": ends, "other": _plain("0.5"), "absent": _plain("0")}
+
+    def python_of(name: str, _: peers.Peer) -> str:
+        if name == "absent":
+            raise subprocess.CalledProcessError(1, "pip", stderr="no matching distribution")
+        return sys.executable
+
+    found = peers.measure(tmp_path, rounds=1, python_of=python_of, peers=given)
+    (only,) = found["rows"]
+    assert only["name"].endswith("plain")
+    assert only["value"] > 0
+    assert list(found["failed"]) == ["ends", "other", "absent"]
+    for name, reason in {"ends": "no such option", "other": "another model", "absent": "no matching"}.items():
+        assert reason in found["failed"][name]

@@ -29,6 +29,9 @@ USED_BY_NAME = {
     "pytest-timeout", "pytest-xdist", "ruff", "scipy-stubs", "types-psutil", "types-pyyaml",
 }  # fmt: skip
 
+# Imported by scripts that benchmarks start in environments of their own.
+PEERS = {"bentoml", "litserve", "mlflow"}
+
 
 @cache
 def distributions() -> dict[str, set[str]]:
@@ -46,7 +49,7 @@ def test_a_room_imports_only_what_its_extra_installs(room: str) -> None:
         f"{file.name}: {module}"
         for file in sources(room)
         for module in imported_modules(file)
-        if not distributions().get(module, set()) & declared
+        if not distributions().get(module, set()) & declared and not (room == "benchmarks" and module in PEERS)
     }
     assert undeclared == set()
 
