@@ -33,6 +33,7 @@ _SEEDS = 5
 _METHODS = ("pskd", "none", "kd", "rkd")
 _AT_ONCE = 500  # configurations
 _DEEP = 20  # pages
+_RARE = 400  # each so many-th configuration stands on a dataset of another name
 
 
 def fill(database: Database, runs_wanted: int) -> None:
@@ -74,6 +75,8 @@ def _copy(
         accuracy, macro_f1 = rng.uniform(0.5, 1, 2).tolist()
         figures = {"accuracy_mean": accuracy, "macro_f1_mean": macro_f1, "latency_ms": float(rng.uniform(0.1, 9))}
         method = {"id": row_id, "configuration_hash": row_id, "method": _METHODS[number % len(_METHODS)]}
+        if number % _RARE == 0:
+            method |= {"dataset_name": "rare", "dataset_digest": "rare"}
         new[Configuration].append({**made, **method, **figures, "parameters": int(rng.integers(10**4, 10**7))})
         by_seed = {each["seed"]: f"run_{number:020}{each['seed']:06}" for each in own}
         new[Run] += [{**each, "id": by_seed[each["seed"]], "job_id": job_id} for each in own]
@@ -123,6 +126,8 @@ def _pages(database: Database) -> Iterator[tuple[str, dict[str, str]]]:
     yield "best", {}
     for sort in ("-macro_f1", "parameters", "latency_ms"):
         yield sort, {"sort": sort}
+    yield "long", {"limit": "200"}
+    yield "of a rare dataset", {"dataset": "rare"}
     yield "filtered", {"dataset": "made", "protocol": "cross_subject", "method": "rkd"}
     with database.read() as session:
         page = leaderboard.rows(session)

@@ -2,8 +2,9 @@
 
 Each of the others has a virtual environment of its own below `build/peers`, made on first use, one process that judges
 on one thread of ONNX Runtime, and takes a window as JSON in the way that is its own. Ours takes it as float32 samples,
-and finds a unit, a rate and how far to trust the label besides. One connection each, which stays open; rounds in turn,
-one of the others at a time. One that cannot be installed or started is named with the reason.
+and finds a unit, a rate and how far to trust the label besides; and once more by the Open Inference Protocol, which
+takes JSON and answers with numbers alone, as the others do. One connection each, which stays open; rounds in turn, one
+of the others at a time. One that cannot be installed or started is named with the reason.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.senders import post
-from benchmarks.serving import HOST, Connection, asking, float32, serving, train
+from benchmarks.serving import HOST, Connection, asking, float32, serving, train, v2
 from benchmarks.table import in_turn, publish, ratios, row
 from pskd_core.bundle import MODEL_FILE
 from pskd_core.inference import Bundle
@@ -144,20 +145,22 @@ def measure(
     rows, ms, failed = [], {}, {}
     with ExitStack() as ends:
         _, our_port = ends.enter_context(serving(folder, folder / "bundle"))
-        our_call = ends.enter_context(_kept(our_port, float32(window[0].T)))
+        asked = {"ours": float32(window[0].T), "v2": v2(window)}
+        our_calls = {way: ends.enter_context(_kept(our_port, each)) for way, each in asked.items()}
         for name, peer in peers.items():
             try:
                 python = python_of(name, peer)
                 with started(peer, python, folder / "bundle" / MODEL_FILE, folder / name, within_s=within_s) as port:
                     request = _request(port, peer, window, bundle.predict(window.astype(np.float32)))
                     with _kept(port, request) as their_call:
-                        calls = {"ours": our_call, name: their_call}
+                        calls = {**our_calls, name: their_call}
                         took_s = in_turn(calls, rounds=rounds, repeats=_ROUND, warm=_WARM)
             except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as reason:
                 failed[name] = f"{reason} {getattr(reason, 'stderr', None) or ''}".strip()
                 continue
             title = f"classify, one window: requests/s ÷ those of {name}"
             rows.append(row(title, ratios(took_s, name, "ours"), at_least=_REACH))
+            rows.append(row(f"{title}, V2 in JSON", ratios(took_s, name, "v2")))
             ms[name] = {who: round(1000 * statistics.median(each), 3) for who, each in took_s.items()}
     versions = {name: list(peer.requirements) for name, peer in peers.items()}
     return {"rows": rows, "ms": ms, "failed": failed, "versions": versions, "rounds": rounds}
