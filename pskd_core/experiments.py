@@ -10,7 +10,7 @@ from typing import Any, Literal, assert_never
 import yaml
 from pydantic import Field, JsonValue
 
-from pskd_core.config import JobSpec, merge, parse_spec, preset_names
+from pskd_core.config import Distill, JobSpec, merge, parse_spec, preset_names
 from pskd_core.errors import SpecError
 from pskd_core.fields import Frozen, Slug
 from pskd_core.published import PublishedRow, published_rows
@@ -27,6 +27,7 @@ class Row(Frozen):
     name: str = Field(description="as in the paper")
     preset: str | None = Field(default=None, description="a recipe of its own; null means the experiment's")
     fields: Fields | None = Field(default_factory=dict, description="laid over the recipe; null: published only")
+    teacher: Slug | None = Field(default=None, description="the recipe's only teacher that guides; null: all of them")
     published: PublishedRow | None = None
     remark: str = ""
 
@@ -84,7 +85,7 @@ def default_preset(layout: str) -> str:
 def row_specs(
     chosen: Experiment, *, preset: str, common: Mapping[str, Any], settings: Iterable[str] = ()
 ) -> dict[str, JobSpec]:
-    """A checked spec for every row that runs here, by key.
+    """A checked spec for every row that runs here, by key; a row whose teacher the recipe lacks does not.
 
     Args:
         chosen: the experiment.
@@ -104,10 +105,23 @@ def row_specs(
         for key, setting in laid:
             fields = merge(fields, setting) if key in {None, row.key} else fields
         try:
-            specs[row.key] = parse_spec({"preset": row.preset or preset, **fields})
+            spec = _taught(parse_spec({"preset": row.preset or preset, **fields}), row.teacher)
         except SpecError as wrong:
             raise SpecError(f"row {row.key}: {wrong}", errors=wrong.errors) from wrong
+        if spec is not None:
+            specs[row.key] = spec
     return specs
+
+
+def _taught(spec: JobSpec, only: str | None) -> JobSpec | None:
+    """The spec with this teacher alone; null if it has none of that name."""
+    if only is None:
+        return spec
+    teachers = [each for each in spec.method.teachers if each.name == only] if isinstance(spec.method, Distill) else []
+    if not teachers:
+        return None
+    method = spec.method.model_copy(update={"teachers": tuple(teachers)})
+    return parse_spec(spec.model_copy(update={"method": method}).model_dump(mode="json"))
 
 
 def parse_setting(text: str) -> dict[str, Any]:
@@ -299,10 +313,21 @@ def _ablation() -> list[Row]:
             fields=gate("acs", select="hard"),
             remark="the teacher with the larger probability of the label",
         ),
+        *(_alone(key, teacher) for key, teacher in (("sk_only", "skeleton"), ("fu_only", "fusion"))),
         Row(key="average", name="weights: average", fields=gate("average")),
         Row(key="entropy", name="weights: entropy", fields=gate("entropy")),
         _none(),
     ]
+
+
+def _alone(key: str, teacher: str) -> Row:
+    return Row(
+        key=key,
+        name=f"teacher: {teacher} alone",
+        fields=_loss(kind="pskd"),
+        teacher=teacher,
+        remark="of the recipe's teachers this one, where it has it; ω is then its gate",
+    )
 
 
 # --- Tables 1 to 3 ------------------------------------------------------------------------------------------------

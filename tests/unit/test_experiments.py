@@ -75,6 +75,24 @@ def test_ablations_switch_off_what_they_name() -> None:
     }
 
 
+def test_either_teacher_may_guide_alone() -> None:
+    """One of the recipe's teachers, as the recipe has it, and all else of ACS; a recipe without it has no such row."""
+    specs = specs_of("ablation")
+    reference = specs["acs"].method
+    assert isinstance(reference, Distill)
+    for key, teacher in (("sk_only", "skeleton"), ("fu_only", "fusion")):
+        method = specs[key].method
+        assert isinstance(method, Distill)
+        assert method.teachers == tuple(each for each in reference.teachers if each.name == teacher)
+        assert len(method.teachers) == 1
+        assert specs[key].model_copy(update={"method": reference}) == specs["acs"]
+        assert method.model_copy(update={"teachers": reference.teachers}) == reference
+    chosen = experiment("ablation", layout="berkeley_mhad")
+    of_sensors = row_specs(chosen, preset="berkeley-headline", common={"seeds": [0]})
+    assert "acs" in of_sensors
+    assert not {"sk_only", "fu_only"} & of_sensors.keys()
+
+
 def test_figure_5_differs_in_the_schedule_alone() -> None:
     """PSKD(1), (2), (3) and the student baseline have one loss and as many epochs."""
     specs = specs_of("figure5")
