@@ -98,6 +98,12 @@ class DatasetInfo(Frozen):
             raise ValueError(f"stream {lacking[0]} does not say how many channels it has")
         return self
 
+    def joint_of(self, sensor: str) -> int | None:
+        """The joint at which a sensor is worn; null if the skeleton has none that is called so."""
+        joints = self.skeleton.joints if self.skeleton else ()
+        worn_at = self.streams[sensor].worn_at
+        return joints.index(worn_at) if worn_at in joints else None
+
     def item_shape(self, stream: str) -> tuple[int, ...]:
         """Shape of one sample of a stream: (channels,), or (V, dims) for the skeleton, (M, V, dims) for several."""
         if stream == SKELETON and self.skeleton is not None:

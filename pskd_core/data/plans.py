@@ -6,7 +6,7 @@ from functools import cache
 
 from pskd_core.config import Distill, JobSpec
 from pskd_core.data.columnar import Dataset, DatasetInfo
-from pskd_core.data.splits import Fold, Indices, Recordings, plan_folds
+from pskd_core.data.splits import Fold, Indices, Recordings, plan_folds, tied_sensors
 from pskd_core.errors import DataError, SpecError
 from pskd_core.sweep import Sweep, first_points, trial_spec
 
@@ -21,8 +21,9 @@ def planner(info: DatasetInfo, recordings: Recordings) -> FoldsOf:
 
     def folds_of(spec: JobSpec) -> Folds:
         teachers = spec.method.teachers if isinstance(spec.method, Distill) else ()
-        taught = tuple((teacher.name, teacher.inputs) for teacher in teachers)
-        alike = (spec.protocol, spec.validation, spec.test, spec.student.inputs, taught)
+        taught = tuple((teacher.name, teacher.inputs, tied_sensors(teacher)) for teacher in teachers)
+        student = (spec.student.inputs, tied_sensors(spec.student))
+        alike = (spec.protocol, spec.validation, spec.test, student, taught)
         if (found := known.get(alike)) is None:
             try:
                 found = plan_folds(spec, info, recordings)

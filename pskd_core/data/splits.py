@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from pskd_core.backbones import Agcn
 from pskd_core.config import (
     Distill,
     InnerLeaveOneSubjectOut,
@@ -17,7 +18,7 @@ from pskd_core.config import (
     ValidationSubjects,
     ValidationTrials,
 )
-from pskd_core.data.columnar import DatasetInfo, RecordingMeta, SplitBy
+from pskd_core.data.columnar import SKELETON, DatasetInfo, RecordingMeta, SplitBy
 from pskd_core.errors import ProtocolError, SpecError
 
 # Batch-norm has no variance to estimate from a single one.
@@ -51,7 +52,8 @@ def plan_folds(spec: JobSpec, info: DatasetInfo, recordings: Recordings) -> tupl
     others.
 
     Raises:
-        SpecError: the spec names a stream, protocol or validation part that is not there.
+        SpecError: the spec names a stream, protocol or validation part that is not there, or ties a sensor to a joint
+            and the skeleton has none where it is worn.
         ProtocolError: subjects, trials, classes or a teacher's streams have no training recording (`missing` names
             them), or windows of one recording would stand in two parts.
     """
@@ -196,6 +198,19 @@ def _check_names(spec: JobSpec, info: DatasetInfo) -> None:
                 f"the dataset has no stream {', '.join(unknown)}; it has {', '.join(sorted(info.streams))}",
                 pointer=f"{pointer}/inputs",
             )
+        for sensor in tied_sensors(network):
+            if info.joint_of(sensor) is None:
+                raise SpecError(
+                    f"fusion `node` ties {sensor} to the joint that it is worn at; the dataset says "
+                    f"{info.streams[sensor].worn_at or 'nothing'}, no joint of its skeleton; use `node_center`",
+                    pointer=f"{pointer}/backbone/fusion",
+                )
+
+
+def tied_sensors(network: Network) -> tuple[str, ...]:
+    """The sensors that stand in a network's graph as nodes of the joints at which they are worn."""
+    tied = isinstance(network.backbone, Agcn) and network.backbone.fusion == "node"
+    return tuple(stream for stream in network.inputs if stream != SKELETON) if tied else ()
 
 
 def _windows(recordings: Recordings) -> dict[int, str]:

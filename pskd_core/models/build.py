@@ -139,14 +139,9 @@ def _joint(info: DatasetInfo, skeleton: SkeletonInfo, sensor: str, fusion: str) 
     """The joint to which a sensor's node is tied."""
     if fusion == "node_center":
         return skeleton.centre
-    worn_at = info.streams[sensor].worn_at
-    if worn_at is None or worn_at not in skeleton.joints:
-        raise SpecError(
-            f"fusion `node` ties {sensor} to the joint that it is worn at, and the dataset says {worn_at or 'none'}; "
-            "use `node_center`",
-            pointer="/backbone/fusion",
-        )
-    return skeleton.joints.index(worn_at)
+    joint = info.joint_of(sensor)
+    assert joint is not None, "a plan of folds refuses it"
+    return joint
 
 
 def _sensor_classifier(

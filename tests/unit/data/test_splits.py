@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from pskd_core.config import JobSpec, parse_spec
+from pskd_core.data import berkeley_mhad, mmact
+from pskd_core.data.berkeley_skeletons import MARKERS, POSES
+from pskd_core.data.body_graphs import COCO_17
 from pskd_core.data.columnar import DatasetInfo, NamedSplit, RecordingMeta, SkeletonInfo, StreamInfo
+from pskd_core.data.plans import planner
 from pskd_core.data.splits import Fold, complete, natural_key, plan_folds
 from pskd_core.errors import ProtocolError, SpecError
 
@@ -318,3 +322,43 @@ def test_subjects_sort_as_people_count() -> None:
     """Subject 2 comes before subject 10, with or without letters around the number."""
     assert sorted(["10", "2", "1"], key=natural_key) == ["1", "2", "10"]
     assert sorted(["s10b", "s2", "a", "s10a"], key=natural_key) == ["a", "s2", "s10a", "s10b"]
+
+
+WORN = dict(berkeley_mhad._PLACES.values())
+OF_MMACT = {name: stream.worn_at for name, stream in mmact._SENSORS.values()}
+BVH = SkeletonInfo(joints=("Hips", "LeftForeArm", "LeftHand"), bones=((1, 0), (2, 1)), centre=0)
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "places", "sensor", "told"),
+    [
+        (COCO_17, OF_MMACT, "accelerometer", "the dataset says wrist"),  # of which arm nobody says
+        (COCO_17, OF_MMACT, "accelerometer_phone", "the dataset says pocket"),
+        (MARKERS, WORN, "accelerometer", "the dataset says left_wrist"),
+        (BVH, WORN, "accelerometer", "the dataset says left_wrist"),
+        (COCO_17, {"accelerometer": None}, "accelerometer", "the dataset says nothing"),
+        (POSES, WORN, "accelerometer", None),
+    ],
+)
+def test_a_sensor_is_a_node_where_its_joint_is_known(
+    skeleton: SkeletonInfo, places: dict[str, str | None], sensor: str, told: str | None
+) -> None:
+    """Fusion `node` is refused at the submit where no joint bears the sensor; a node of the centre never is."""
+    sensors = {name: StreamInfo(channels=3, unit="g", rate_hz=50, worn_at=place) for name, place in places.items()}
+    streams = {**sensors, "skeleton": StreamInfo(channels=None, unit="m", rate_hz=30)}
+    described = info(2).model_copy(update={"streams": streams, "skeleton": skeleton})
+    metas = [recording(subject, label, "1", tuple(streams)) for subject in SUBJECTS for label in (0, 1)]
+    folds_of = planner(described, metas)
+
+    def fused(fusion: str) -> JobSpec:
+        backbone = {"kind": "agcn", "width": 4, "depth": 3, "fusion": fusion}
+        teacher = {"name": "fusion", "inputs": ["skeleton", sensor], "backbone": backbone}
+        return parse_spec({"preset": "demo", "method": {"kind": "distill", "teachers": [teacher]}})
+
+    assert len(folds_of(fused("node_center"))) == 1
+    if told is None:
+        assert len(folds_of(fused("node"))) == 1
+        return
+    with pytest.raises(SpecError, match=f"ties {sensor} .*{told}.*`node_center`") as refused:
+        folds_of(fused("node"))
+    assert refused.value.errors[0]["pointer"] == "/method/teachers/0/backbone/fusion"

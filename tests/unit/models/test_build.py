@@ -119,14 +119,6 @@ def test_bones_do_not_know_where_a_person_stands(info: DatasetInfo) -> None:
     assert not torch.allclose(joints(moved).logits, joints(clips).logits, atol=1e-5)
 
 
-def test_a_sensor_s_node_needs_its_place(info: DatasetInfo) -> None:
-    """Fusion `node` of a sensor that the dataset does not place is refused; the centre is always there."""
-    inputs = ("skeleton", "gyroscope")
-    with pytest.raises(SpecError, match=r"gyroscope .* the dataset says none; use `node_center`"):
-        build(Network(inputs=inputs, backbone=Agcn(width=4, depth=3, fusion="node")), info)
-    build(Network(inputs=inputs, backbone=Agcn(width=4, depth=3, fusion="node_center")), info)
-
-
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_the_seed_alone_decides_the_weights(network: Network, info: DatasetInfo) -> None:
     """Same seed, same weights, whatever was drawn before; another seed, other weights."""
