@@ -95,7 +95,7 @@ fuzz: setup
 bench-large: setup
 	$(BIN)/python -m benchmarks.large $(if $(CLIPS),--clips $(CLIPS)) $(if $(FOLDER),--folder "$(FOLDER)")
 
-# On a machine that does nothing else; what trains takes all cores by itself.
+# On a machine that does nothing else.
 bench bench-%: export OMP_NUM_THREADS := 1
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,12 +1,12 @@
 """What training costs beside its bare passes, and a graph network's step beside its plain formulation.
 
-`make bench-training` prints a table. Each pair is timed in turn, in one process, on all cores of the machine.
+`make bench-training` prints a table. Each pair is timed in turn, in one process and thread, in time of the processor.
 """
 
 import argparse
 import copy
-import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def overhead(dataset: Dataset, *, rounds: int) -> dict[str, Any]:
         "round": lambda: (next(course), next(course)),
         "bare": _bare_round(_trainer(dataset, spec, fold.train)),
     }
-    took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1)
+    took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1, clock=time.process_time)
     return row("a progressive round ÷ its bare passes", ratios(took_s, "round", "bare"), at_most=1.15)
 
 
@@ -127,7 +127,7 @@ def steps(dataset: Dataset, *, rounds: int, width: int, depth: int) -> Iterator[
     calls = {"ours": _step(network, ours), "plain": _step(plain, plainly)}
     if computes_bf16():
         calls |= {"ours, bf16": _step(network, ours, bf16=True), "plain, bf16": _step(plain, plainly, bf16=True)}
-    took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1)
+    took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1, clock=time.process_time)
     named = f"step of a graph network (width {width}, {depth} blocks)"
     yield row(f"{named} ÷ plain", ratios(took_s, "ours", "plain"), at_most=0.9)
     if computes_bf16():
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
     options = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="pskd-training-") as folder:
         found = rows(Path(folder), rounds=options.rounds, width=64, depth=10, trials=8)
     publish(options.out, "training", found, {"rounds": options.rounds})
