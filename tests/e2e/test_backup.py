@@ -27,6 +27,8 @@ EVERY_EPOCH = {"PSKD_CHECKPOINT_EVERY_S": "0"}
 
 LOAD = """
 import mlflow, numpy, sys
+champion = mlflow.MlflowClient().get_model_version_by_alias("small", "champion")
+assert champion.tags["pskd.version"] == "2", "it does not know of the promotion yet"
 model = mlflow.pyfunc.load_model("models:/small@champion")
 print(model.predict(numpy.ones((1, 3, 32), numpy.float32))["probabilities"].tolist())
 """
