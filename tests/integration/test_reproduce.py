@@ -84,7 +84,7 @@ def test_experiments_share_runs_and_teachers(shared: Path) -> None:
     }
     assert hashes["table4"]["acs"] == hashes["headline"]["distilled"]
     assert hashes["table4"]["none"] == hashes["headline"]["none"]
-    # The slim pair on progressive(1), (2), (3) and frozen; a teacher of its own for the row of Ni; each of the pair alone.
+    # The slim pair on progressive(1), (2), (3) and frozen; a teacher of its own for the row of Ni; either alone.
     assert len(list((shared / "teachers").iterdir())) == 7
 
 
