@@ -20,6 +20,14 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _MOST_FIELDS = 8
 
 
+def form_schema(file: str | None = None, **fields: str) -> dict[str, Any]:
+    """The part of an OpenAPI body that is a form with a file and other fields, each with its description."""
+    described = {"description": file} if file is not None else {}
+    properties = {"file": {"type": "string", "format": "binary", **described}}
+    properties |= {name: {"type": "string", "description": text} for name, text in fields.items()}
+    return {"multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": properties}}}
+
+
 class _ToFolder(MultiPartParser):
     """Writes files below a folder; by default they go to memory and then to `/tmp`, which may be memory too."""
 

@@ -5,7 +5,6 @@ to segments; by the API, which is sent the recording as float32 and answers with
 sent the windows ready as JSON of the Open Inference Protocol.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.serving import RATE_HZ, Connection, asking, float32, serving, train, v2
-from benchmarks.table import in_turn, publish, ratios, row
+from benchmarks.table import in_turn, parser_of, publish, ratios, row
 from pskd_core.data.preprocess import clip_windows, stretch_windows
 from pskd_core.data.recordings import read_floats
 from pskd_core.inference import Bundle, classify
@@ -62,10 +61,7 @@ def _rows(folder: Path, kind: str, *, minutes: float, rounds: int) -> Iterator[d
 
 def main() -> None:
     """Print the table, and write it down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.batches", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
-    options = parser.parse_args()
+    options = parser_of("batches", __doc__, rounds=20).parse_args()
     with tempfile.TemporaryDirectory(prefix="pskd-batches-") as folder:
         found = rows(Path(folder), minutes=20, rounds=options.rounds)
     publish(options.out, "batches", found, {"rounds": options.rounds})

@@ -4,7 +4,6 @@ The rows are copies of a few that the store has made itself, with other figures.
 connection for pages of every kind in turn.
 """
 
-import argparse
 import math
 import tempfile
 import time
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.serving import HOST, Connection, answers
 from benchmarks.start import made_database
-from benchmarks.table import publish, row
+from benchmarks.table import parser_of, publish, row
 from store import leaderboard, runs
 from store.base import Base
 from store.engine import Database
@@ -43,7 +42,7 @@ def fill(database: Database, runs_wanted: int) -> None:
         submit(session, seeds=range(_SEEDS))
     for _ in range(_SEEDS):
         with database.write() as session:
-            runs.succeed(session, claim(session).claim, finish(latency_ms=1.0))
+            runs.succeed(session, claim(session).claim, finish())
     with database.read() as session:
         (job,), (made,) = (session.scalars(select(each)).all() for each in (Job, Configuration))
         own, results = (session.scalars(select(each)).all() for each in (Run, ConfigurationResult))
@@ -155,10 +154,8 @@ def rows(found: dict[str, dict[str, Any]], *, runs_wanted: int) -> Iterator[dict
 
 def main() -> None:
     """Print the table, and write it and all figures down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.board", description=__doc__)
+    parser = parser_of("board", __doc__, rounds=60)
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
     options = parser.parse_args()
     found = {}
     for kind in ("sqlite", "postgresql"):

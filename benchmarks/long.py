@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.table import publish, row
+from benchmarks.table import parser_of, publish, row
 from pskd_core.inference import Bundle
 from pskd_core.long import Reading, classify_long
 
@@ -116,9 +116,8 @@ def label(bundle: Path, recording: Path, marks: Path) -> None:
 
 def main() -> None:
     """Print the table, and write it and all figures down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.long", description=__doc__)
+    parser = parser_of("long", __doc__)
     parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
     parser.add_argument("--label", nargs=3, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.label:

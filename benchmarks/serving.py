@@ -5,7 +5,6 @@ in short rounds, so that what else the machine does meets all of them; a figure 
 the quartiles.
 """
 
-import argparse
 import json
 import socket
 import statistics
@@ -19,7 +18,7 @@ import numpy as np
 import psutil
 
 from benchmarks.senders import post
-from benchmarks.table import above_ms, in_turn, publish, ratios, row
+from benchmarks.table import above_ms, in_turn, parser_of, publish, ratios, row
 from pskd_core.config import merge, parse_spec
 from pskd_core.data.columnar import Dataset
 from pskd_core.data.importing import import_dataset
@@ -195,10 +194,7 @@ def asking(connection: Connection, request: bytes) -> Callable[[], object]:
 
 def main() -> None:
     """Print the table, and write it and all figures down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
-    options = parser.parse_args()
+    options = parser_of("serving", __doc__, rounds=60).parse_args()
     with tempfile.TemporaryDirectory(prefix="pskd-serving-") as folder:
         found = measure(Path(folder), rounds=options.rounds)
     publish(options.out, "serving", found.pop("rows"), found)

@@ -5,7 +5,6 @@ cancelled after its first step; the first one of each database does not count. B
 rows and logs lie the parts of the time.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +20,7 @@ import httpx
 import psutil
 
 from benchmarks.submit import DURABLE, add_dataset
-from benchmarks.table import publish, row
+from benchmarks.table import parser_of, publish, row
 from store.lifecycle import ENDED_JOB
 from store.migrate import upgrade
 from store.models import Job, Run
@@ -157,10 +156,9 @@ def _at(line: dict[str, Any]) -> float:
 
 def main() -> None:
     """Print the table, and write it and all figures down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser = parser_of("start", __doc__)
     parser.add_argument("--starts", type=int, default=20, help=f"of each database, at least {_LEAST}")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
     options = parser.parse_args()
     if options.starts < _LEAST:
         parser.error(f"a median wants at least {_LEAST} starts")

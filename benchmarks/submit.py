@@ -5,7 +5,6 @@ Of the acknowledged jobs the first ones run to their end on two workers and the 
 fault campaigns looks at all of it.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -28,7 +27,7 @@ import psycopg
 from sqlalchemy import func, select
 
 from benchmarks.senders import Answer, post, send_all
-from benchmarks.table import publish, row
+from benchmarks.table import parser_of, publish, row
 from pskd_core.data.importing import import_dataset
 from store import datasets
 from store.lifecycle import ENDED_JOB
@@ -228,12 +227,11 @@ def _cpu_of(pid: int) -> float:
 
 def main() -> int:
     """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.submit", description=__doc__)
+    parser = parser_of("submit", __doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="for which jobs are submitted")
     parser.add_argument("--finish", type=int, default=300, help="jobs that run to their end; the rest are cancelled")
     parser.add_argument("--at-least", type=float, default=300.0, help="jobs a second, or the exit status is 1")
     parser.add_argument("--apis", type=int, default=2, help="API processes")
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pskd-submit-") as folder:
         found = measure(Path(folder), seconds=options.seconds, finish=options.finish, apis=options.apis)

@@ -4,14 +4,13 @@ The same grid of equal trials, each worker training one at a time on one thread.
 claim to the last end of a run; the workers are warm by then.
 """
 
-import argparse
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.start import made_database
-from benchmarks.table import publish, row
+from benchmarks.table import parser_of, publish, row
 from store.base import present
 from tests.integration.worker.stack import running
 from tests.services import valkey_server
@@ -61,10 +60,7 @@ def rows(*, rounds: int, trials: int, epochs: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Print the table, and write it down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweeps", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
-    options = parser.parse_args()
+    options = parser_of("sweeps", __doc__, rounds=3).parse_args()
     found = rows(rounds=options.rounds, trials=8, epochs=12)
     publish(options.out, "sweeps", found, {"rounds": options.rounds})
 

@@ -1,5 +1,6 @@
 """What the benchmarks share: calls timed in turn, rows of figures with what is to be reached, and their table."""
 
+import argparse
 import json
 import os
 import statistics
@@ -12,6 +13,15 @@ from typing import Any
 Calls = Mapping[str, Callable[[], object]]
 Seconds = Mapping[str, list[float]]
 _SAID = {True: "yes", False: "no", None: "–"}
+
+
+def parser_of(name: str, about: str | None, *, rounds: int | None = None) -> argparse.ArgumentParser:
+    """The options that benchmarks share: where the result goes and, of those that go round, how often."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="in which what is compared takes turns")
+    return parser
 
 
 def in_turn(

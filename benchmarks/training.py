@@ -3,18 +3,18 @@
 `make bench-training` prints a table. Each pair is timed in turn, in one process and thread, in time of the processor.
 """
 
-import argparse
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.table import in_turn, publish, ratios, row
+from benchmarks.table import in_turn, parser_of, publish, ratios, row
 from pskd_core.config import JobSpec, parse_spec
 from pskd_core.data.batches import prepare_clips
 from pskd_core.data.columnar import Dataset
@@ -42,13 +42,26 @@ SPEC: dict[str, Any] = {
     "preprocess": {"skeleton_frames": 64, "sensor_frames": 128},
     "training": {"epochs": 1000, "batch_size": 16},
 }
-_BATCH, _FRAMES = 8, 64  # of the graph network's step
+_FRAMES = 64
 
 
-def rows(folder: Path, *, rounds: int, width: int, depth: int, trials: int) -> list[dict[str, Any]]:
-    """The figures. `width` and `depth` are the graph network's, `trials` of each class and subject in the data."""
+class Size(NamedTuple):
+    """Of a graph network, and of the batch that it steps on."""
+
+    width: int
+    depth: int
+    clips: int
+
+
+# The slim teacher, and the paper's network on a small and a larger batch.
+SIZES = (Size(16, 8, 32), Size(64, 10, 8), Size(64, 10, 16))
+
+
+def rows(folder: Path, *, rounds: int, sizes: Iterable[Size], trials: int) -> list[dict[str, Any]]:
+    """The figures. `sizes` are the graph network's, `trials` of each class and subject in the data."""
     dataset = _dataset(folder, trials=trials)
-    return [overhead(dataset, rounds=rounds), *steps(dataset, rounds=rounds, width=width, depth=depth)]
+    stepped = chain.from_iterable(steps(dataset, size, rounds=rounds) for size in sizes)
+    return [overhead(dataset, rounds=rounds), *stepped]
 
 
 def _dataset(folder: Path, *, trials: int) -> Dataset:
@@ -106,13 +119,13 @@ def _forward_and_back(network: nn.Module, inputs: dict[str, Tensor], labels: Ten
 # --- A graph network's step ---------------------------------------------------------------------------------------
 
 
-def steps(dataset: Dataset, *, rounds: int, width: int, depth: int) -> Iterator[dict[str, Any]]:
+def steps(dataset: Dataset, size: Size, *, rounds: int) -> Iterator[dict[str, Any]]:
     """Forward and back, ours ÷ the plain transcription on the same weights; bf16 where the processor computes in it."""
     skeleton = dataset.info.skeleton
     assert skeleton is not None
     torch.manual_seed(0)
-    network = AdaptiveGcn(adjacency(skeleton), channels_in=3, width=width, depth=depth, temporal_kernel=9)
-    plain, clips = copy.deepcopy(network), torch.randn(_BATCH, 3, _FRAMES, len(skeleton.joints))
+    network = AdaptiveGcn(adjacency(skeleton), channels_in=3, width=size.width, depth=size.depth, temporal_kernel=9)
+    plain, clips = copy.deepcopy(network), torch.randn(size.clips, 3, _FRAMES, len(skeleton.joints))
     expected = plain_agcn(plain, clips)
     if (network(clips) - expected).abs().max() > 1e-5 * expected.abs().max():
         raise RuntimeError("the two formulations disagree")
@@ -128,11 +141,11 @@ def steps(dataset: Dataset, *, rounds: int, width: int, depth: int) -> Iterator[
     if computes_bf16():
         calls |= {"ours, bf16": _step(network, ours, bf16=True), "plain, bf16": _step(plain, plainly, bf16=True)}
     took_s = in_turn(calls, rounds=rounds, repeats=1, warm=1, clock=time.process_time)
-    named = f"step of a graph network (width {width}, {depth} blocks)"
+    named = f"step of a graph network (width {size.width}, {size.depth} blocks) on {size.clips} clips"
     yield row(f"{named} ÷ plain", ratios(took_s, "ours", "plain"), at_most=0.9)
     if computes_bf16():
         yield row(f"{named} in bf16 ÷ plain in fp32", ratios(took_s, "ours, bf16", "plain"), at_most=0.55)
-        yield row("the plain one in bf16 ÷ plain in fp32, to compare", ratios(took_s, "plain, bf16", "plain"))
+        yield row(f"plain {named} in bf16 ÷ plain in fp32, to compare", ratios(took_s, "plain, bf16", "plain"))
 
 
 def _step(network: nn.Module, forward: Callable[[], Tensor], *, bf16: bool = False) -> Callable[[], None]:
@@ -153,13 +166,10 @@ def computes_bf16() -> bool:
 
 def main() -> None:
     """Print the table, and write it down."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result")
-    options = parser.parse_args()
+    options = parser_of("training", __doc__, rounds=12).parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="pskd-training-") as folder:
-        found = rows(Path(folder), rounds=options.rounds, width=64, depth=10, trials=8)
+        found = rows(Path(folder), rounds=options.rounds, sizes=SIZES, trials=8)
     publish(options.out, "training", found, {"rounds": options.rounds})
 
 

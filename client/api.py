@@ -46,6 +46,7 @@ from client.errors import ImportFailed, NoDataset, NotFound, Refused, Unreachabl
 from client.events import events_of
 from client.leaderboard import Comparison, Leaderboard, LeaderboardRow, PublishedRow
 from client.live import Asked, Told, labels
+from client.reading import Reading
 from client.transport import Patience
 from client.upkeep import Deletion, Key, NewKey, Usage
 from client.webhooks import Delivery, Webhook
@@ -310,32 +311,14 @@ class Client(Classifications):
         path = f"/v1/models/{quote(model, safe='')}" + (f"/versions/{version}" if version is not None else "")
         return self._delete(path, force=force)
 
-    def classify(
-        self,
-        model: str,
-        recording: Path | bytes,
-        *,
-        version: int | None = None,
-        alias: str | None = None,
-        rate_hz: float | None = None,
-        unit: str | None = None,
-        columns: str | None = None,
-        overlap: float | None = None,
-        smooth_s: float | None = None,
-    ) -> Classification:
+    def classify(self, model: str, recording: Path | bytes, **reading: Unpack[Reading]) -> Classification:
         """The labelled timeline of a file (docs/recordings.md); the model's champion unless said otherwise."""
         file = ("recording", recording) if isinstance(recording, bytes) else (recording.name, recording.read_bytes())
         return self._post(
             Classification,
             f"/v1/models/{quote(model, safe='')}/classify",
             lambda: {"files": {"file": file}},
-            version=version,
-            alias=alias,
-            rate_hz=rate_hz,
-            unit=unit,
-            columns=columns,
-            overlap=overlap,
-            smooth_s=smooth_s,
+            **reading,
         )
 
     def live(self, model: str, samples: Iterable[ArrayLike], **asked: Unpack[Asked]) -> Iterator[Told]:

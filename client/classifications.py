@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Unpack
 from urllib.parse import quote
 
 from client.answers import Answer, Overview, Page, Segment, Window
 from client.asking import ENDED, LOOK_EVERY_S, A, Asking
+from client.reading import Reading
 from client.upkeep import Deletion
 
 _PATH = "/v1/classifications"
@@ -62,14 +63,8 @@ class Classifications(Asking):
         recording: BinaryIO,
         *,
         filename: str = "recording",
-        version: int | None = None,
-        alias: str | None = None,
-        rate_hz: float | None = None,
-        unit: str | None = None,
-        columns: str | None = None,
-        overlap: float | None = None,
-        smooth_s: float | None = None,
         key: str | None = None,
+        **reading: Unpack[Reading],
     ) -> LongClassification:
         """Hand in a recording of any length (docs/recordings.md), which a worker labels; options as of `classify`.
 
@@ -86,13 +81,7 @@ class Classifications(Asking):
             body,
             key=key,
             model=model,
-            version=version,
-            alias=alias,
-            rate_hz=rate_hz,
-            unit=unit,
-            columns=columns,
-            overlap=overlap,
-            smooth_s=smooth_s,
+            **reading,
         )
 
     def classifications(self, *, state: str | None = None) -> Iterator[LongSummary]:

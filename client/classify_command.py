@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from client.live import Asked
 from client.live_command import classify_live
 from client.long_command import classify_long
 from client.options import AsCsv, AsJson, Columns, plots, service_of
+from client.reading import Reading
 from client.timeline import SegmentTable, print_timeline
 
 Show = Callable[[Path, Classification], None]
@@ -64,7 +65,7 @@ def classify(
             classify_live(service, name, asked, raw=raw, as_json=as_json)
             return
 
-        options: dict[str, Any] = {
+        options: Reading = {
             "version": version,
             "alias": alias,
             "rate_hz": rate_hz,

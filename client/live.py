@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -24,6 +24,7 @@ from websockets.sync.client import ClientConnection
 
 from client.answers import Answer, Served, Window
 from client.errors import Strange, StreamBroken
+from client.reading import Choice
 from client.transport import Transport
 
 # So few that the socket's buffers hold a message and its answers: while a message waits to be sent, no answer is read.
@@ -31,15 +32,11 @@ _SAMPLES_PER_MESSAGE = 128
 _END = json.dumps({"end": True})
 
 
-class Asked(TypedDict):
+class Asked(Choice):
     """How a stream is read and cut; docs/streaming.md says more."""
 
     rate_hz: float  # samples a second; those that come with times are resampled to it
     unit: str  # g, m/s^2, mg or g/64
-    version: NotRequired[int | None]
-    alias: NotRequired[str | None]
-    overlap: NotRequired[float | None]
-    smooth_s: NotRequired[float | None]
     top_k: NotRequired[int | None]
 
 

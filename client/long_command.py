@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -14,6 +14,7 @@ from client.api import Client
 from client.classifications import LongClassification, LongSummary
 from client.errors import ClientError, Refused, Unreachable
 from client.options import AsCsv, AsJson, service_of
+from client.reading import Reading
 from client.timeline import SegmentTable, print_overview
 from client.uploads import with_bar
 
@@ -62,7 +63,7 @@ class Printer:
 
 
 def classify_long(
-    service: Client, model: str, files: Sequence[Path], asked: dict[str, Any], *, as_json: bool, as_csv: bool
+    service: Client, model: str, files: Sequence[Path], asked: Reading, *, as_json: bool, as_csv: bool
 ) -> None:
     """Hand in and wait, one file after the other; exits with 1 unless all were labelled."""
     printer = Printer(service, as_json=as_json, as_csv=as_csv)
@@ -71,7 +72,7 @@ def classify_long(
         raise typer.Exit(1)
 
 
-def _is_labelled(service: Client, model: str, file: Path, asked: dict[str, Any], printer: Printer) -> bool:
+def _is_labelled(service: Client, model: str, file: Path, asked: Reading, printer: Printer) -> bool:
     try:
         with file.open("rb") as opened, with_bar(opened, output.stderr()) as shown:
             found = service.classify_long(model, shown, filename=file.name, **asked)

@@ -56,7 +56,7 @@ def skeleton_substitute(spec: JobSpec, dataset: Dataset) -> str | None:
     return (dataset.report or {}).get("skeleton_substitute") if SKELETON in spec.streams else None
 
 
-def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Tested) -> None:
+def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Tested, *, latency_ms: float | None) -> None:
     """Counts a run's test towards its configuration, in the transaction that finishes the run.
 
     Invariant: a repeat of (configuration, seed, fold) counts once, the first stays; the configuration's row is locked
@@ -68,7 +68,7 @@ def record(session: Session, run: Run, job: Job, dataset: Dataset, tested: Teste
     session.execute(insert.on_conflict_do_nothing(index_elements=["configuration_id", "seed", "fold"]))
     cost = run.result or {}
     configuration.parameters, configuration.macs = cost.get("parameters"), cost.get("macs")
-    configuration.bundle_bytes, configuration.latency_ms = run.bundle_bytes, cost.get("latency_ms")
+    configuration.bundle_bytes, configuration.latency_ms = run.bundle_bytes, latency_ms
     refresh(session, configuration)
 
 

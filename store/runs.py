@@ -69,6 +69,9 @@ class Finish:
     bundle_digest: str | None
     bundle_bytes: int | None
     register: bool  # make the bundle the next version of the job's model
+    latency_ms: float | None = (
+        None  # of one window of the bundle on this machine, so no part of what repeats to the bit
+    )
 
 
 _HELD = Run.state == RunState.RUNNING
@@ -263,7 +266,7 @@ def _publish(session: Session, run: Run, finish: Finish) -> None:
     job = session.get_one(Job, run.job_id)
     dataset = session.get_one(Dataset, job.dataset_id)
     if finish.test is not None:
-        leaderboard.record(session, run, job, dataset, finish.test)
+        leaderboard.record(session, run, job, dataset, finish.test, latency_ms=finish.latency_ms)
     if finish.register:
         registry.register_version(session, run, job, dataset)
 

@@ -78,6 +78,7 @@ def finish(*, test: Tested | None = None, register: bool = False, **result: Any)
         predictions_bytes=512,
         bundle_digest="b" * 64,
         bundle_bytes=4096,
+        latency_ms=1.5,
         register=register,
     )
 

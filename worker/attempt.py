@@ -11,14 +11,14 @@ from store.engine import Database
 from store.errors import LostLease, StoreError
 from store.lifecycle import FailureCause
 from worker.failures import cause_of, detail_of
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 
 logger = logging.getLogger(__name__)
 
 Fail = Callable[[Session, FailureCause, Exception], None]
 
 
-def attempt(work: Callable[[], None], database: Database, limits: ImportLimits, fail: Fail) -> None:
+def attempt(work: Callable[[], None], database: Database, limits: UploadLimits, fail: Fail) -> None:
     """Do the work within the limits of this process, or `fail` it and exit with 1.
 
     What may pass by itself fails nothing: the lease runs out, and the work is tried again.

@@ -22,7 +22,7 @@ from store.objects import ObjectStore
 from store.runs import ClaimedRun
 from worker import logs
 from worker.devices import restrict
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
@@ -83,7 +83,7 @@ def import_child(settings: WorkerSettings, claimed: ClaimedImport, link: Link, f
     _enter(settings, link, folder, claimed.about)
     from worker.imports import import_claimed  # noqa: PLC0415
 
-    _limited(settings, import_claimed, claimed, folder, ImportLimits.of(settings))
+    _limited(settings, import_claimed, claimed, folder, UploadLimits.of(settings))
 
 
 def label_child(settings: WorkerSettings, claimed: ClaimedClassification, link: Link, folder: Path) -> None:
@@ -91,15 +91,15 @@ def label_child(settings: WorkerSettings, claimed: ClaimedClassification, link: 
     _enter(settings, link, folder, claimed.about)
     from worker.labelling import label_claimed  # noqa: PLC0415
 
-    _limited(settings, label_claimed, claimed, folder, ImportLimits.of(settings, work="labelling", upload="recording"))
+    _limited(settings, label_claimed, claimed, folder, UploadLimits.of(settings, work="labelling", upload="recording"))
 
 
 def _limited(
     settings: WorkerSettings,
-    work: Callable[[Database, ObjectStore, C, Path, ImportLimits], None],
+    work: Callable[[Database, ObjectStore, C, Path, UploadLimits], None],
     claimed: C,
     folder: Path,
-    limits: ImportLimits,
+    limits: UploadLimits,
 ) -> None:
     database, objects = _stores(settings)
     limits.apply()

@@ -211,18 +211,17 @@ class Execution:
         run.save_predictions(predictions)
         exported = run.export(bundle) is not None
         self.link.beat()
-        latency = {"latency_ms": round(latency_ms(Bundle.load(bundle)), 4) if exported else None}
         finish = Finish(
             result=outcome.model_dump(
                 mode="json", exclude={**_SMALL, "teachers": {"__all__": _SMALL}, "environment": True}
-            )
-            | latency,
+            ),
             report={"classes": run.dataset.info.classes, **outcome.model_dump(mode="json")},
             test=_tested(outcome),
             predictions_digest=self.objects.put_file(predictions),
             predictions_bytes=predictions.stat().st_size,
             bundle_digest=self.objects.put_tree(bundle) if exported else None,
             bundle_bytes=size_of(bundle) if exported else None,
+            latency_ms=latency_ms(Bundle.load(bundle)) if exported else None,
             # Inner folds and runs with a shut test part only serve to choose; nobody classifies with their students.
             register=exported and "inner:" not in self.claimed.fold and self.claimed.spec.test == "report",
         )

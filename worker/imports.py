@@ -21,13 +21,13 @@ from store.models import Job, Sweep
 from store.objects import ObjectStore, size_of
 from worker.attempt import attempt
 from worker.failures import detail_of
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 
 FoldsFor = Callable[[Job, Sweep | None], Folds]  # of a job, which may be a trial of a sweep
 
 
 def import_claimed(
-    database: Database, objects: ObjectStore, claimed: ClaimedImport, folder: Path, limits: ImportLimits
+    database: Database, objects: ObjectStore, claimed: ClaimedImport, folder: Path, limits: UploadLimits
 ) -> None:
     """Import and write down the result, or why there is none; the jobs that waited start or fail with it.
 

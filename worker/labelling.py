@@ -16,13 +16,13 @@ from store.lifecycle import FailureCause
 from store.objects import ObjectStore, opened
 from worker.attempt import attempt
 from worker.failures import detail_of
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 
 TOLD_EVERY_S = 1.0
 
 
 def label_claimed(
-    database: Database, objects: ObjectStore, claimed: ClaimedClassification, folder: Path, limits: ImportLimits
+    database: Database, objects: ObjectStore, claimed: ClaimedClassification, folder: Path, limits: UploadLimits
 ) -> None:
     """Label and write down the result, or why there is none. `limits` are those of this process."""
 
@@ -34,7 +34,7 @@ def label_claimed(
 
 
 def _label(
-    database: Database, objects: ObjectStore, claimed: ClaimedClassification, folder: Path, limits: ImportLimits
+    database: Database, objects: ObjectStore, claimed: ClaimedClassification, folder: Path, limits: UploadLimits
 ) -> None:
     recording = folder.with_name("recording")
     objects.fetch_file(claimed.upload_digest, recording)  # not into the cache, where a day would lie for another day

@@ -24,7 +24,7 @@ class TooLong(Exception):  # no DataError: readers survive those of single files
 
 
 @dataclass(frozen=True)
-class ImportLimits:
+class UploadLimits:
     """Of one process that reads what somebody has uploaded."""
 
     memory_bytes: int  # beyond what the process has when it begins: torch alone maps gigabytes
@@ -35,7 +35,7 @@ class ImportLimits:
     upload: str = "dataset"
 
     @classmethod
-    def of(cls, settings: WorkerSettings, *, work: str = "import", upload: str = "dataset") -> "ImportLimits":
+    def of(cls, settings: WorkerSettings, *, work: str = "import", upload: str = "dataset") -> "UploadLimits":
         """Those that the operator has chosen, for this work with such an upload."""
         return cls(
             settings.import_memory_bytes,

@@ -21,7 +21,7 @@ from api.routing import Route
 from api.schemas.classifications import LongDetail, LongSummary
 from api.schemas.common import Deletion, Paged
 from api.storage import room_for_upload
-from api.uploads import form_file
+from api.uploads import form_file, form_schema
 from pskd_core import long
 from pskd_core.inference import check_inputs
 from store import classifications, registry, usage
@@ -32,20 +32,7 @@ from store.timelines import Classification
 router = APIRouter(tags=["classify"], route_class=Route)
 
 NDJSON = "application/x-ndjson"
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary", "description": "one recording"}},
-                }
-            }
-        },
-    }
-}
+_FORM = {"requestBody": {"required": True, "content": form_schema("one recording")}}
 _LINES: dict[int | str, dict[str, object]] = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}}
 
 

@@ -24,7 +24,7 @@ from api.routing import LeanRoute, parameters_of
 from api.schemas.classify import ClassificationOut
 from api.serving import Served
 from api.tables import cell, wants_csv
-from api.uploads import body_file, form_file, validated
+from api.uploads import body_file, form_file, form_schema, validated
 from pskd_core.data.recordings import MOST_FORMAT_BYTES, SensorRecording, is_text, read_floats, read_recording
 from pskd_core.data.series import Unit
 from pskd_core.inference import Classification, classify
@@ -41,13 +41,7 @@ _DESCRIBED = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
+            **form_schema(),
             **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in _RAW_TYPES},
         },
     },

@@ -30,7 +30,7 @@ from api.schemas.datasets import (
     UploadName,
 )
 from api.storage import room_for_upload
-from api.uploads import form_file, validated
+from api.uploads import form_file, form_schema, validated
 from pskd_core.data.columnar import Dataset as Files
 from store import datasets, deletion, usage
 from store.errors import Conflict, NotFound
@@ -42,16 +42,7 @@ _IMPORT_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "one zip"},
-                        "name": {"type": "string", "description": "default: the file's name"},
-                    },
-                }
-            },
+            **form_schema("one zip", name="default: the file's name"),
             "application/json": {"schema": {"$ref": "#/components/schemas/ImportRequest"}},
         },
     }

@@ -7,7 +7,6 @@ takes JSON and answers with numbers alone, as the others do. One connection each
 of the others at a time. One that cannot be installed or started is named with the reason.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ import numpy as np
 
 from benchmarks.senders import post
 from benchmarks.serving import HOST, Connection, asking, float32, serving, train, v2
-from benchmarks.table import in_turn, publish, ratios, row
+from benchmarks.table import in_turn, parser_of, publish, ratios, row
 from pskd_core.bundle import MODEL_FILE
 from pskd_core.inference import Bundle
 from pskd_core.shapes import FloatArray
@@ -200,10 +199,7 @@ def _kept(port: int, request: bytes) -> Iterator[Callable[[], object]]:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the result, and for `peers`")
-    options = parser.parse_args()
+    options = parser_of("peers", __doc__, rounds=40).parse_args()
     homes = options.out.resolve() / "peers"
     with tempfile.TemporaryDirectory(prefix="pskd-peers-") as folder:
         found = measure(

@@ -41,7 +41,7 @@ def test_a_start_is_taken_apart(tmp_path: Path) -> None:
 
 def test_training_is_measured_beside_its_bare_passes(tmp_path: Path) -> None:
     """Each ratio is there, of two formulations that agree."""
-    found = training.rows(tmp_path, rounds=1, width=4, depth=3, trials=2)
+    found = training.rows(tmp_path, rounds=1, sizes=[training.Size(4, 3, 8)], trials=2)
     assert [each["reach"] for each in found][:2] == ["≤ 1.15", "≤ 0.9"]
     assert len(found) == (4 if training.computes_bf16() else 2)
     assert all(each["value"] > 0 for each in found)

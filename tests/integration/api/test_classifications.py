@@ -18,7 +18,7 @@ from tests.integration.api.conftest import HERE, ON_BOTH
 from tests.integration.api.stored import Stored
 from tests.integration.api.test_conventions import problem
 from worker.labelling import label_claimed
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 from worker.settings import WorkerSettings
 
 PATH = "/v1/classifications"
@@ -48,7 +48,7 @@ def work(stored: Stored, folder: Path) -> None:
     assert claimed is not None
     folder.mkdir()
     with suppress(SystemExit):  # of the process that a worker would have for it
-        label_claimed(stored.database, stored.objects, claimed, folder, ImportLimits.of(WorkerSettings()))
+        label_claimed(stored.database, stored.objects, claimed, folder, UploadLimits.of(WorkerSettings()))
 
 
 def lines(answer: Response) -> list[dict[str, Any]]:

@@ -18,10 +18,10 @@ from store.objects import ObjectStore
 from tests.small import PATCHY_SPEC, SMALL_SOURCE, patchy_source, small_dataset
 from tests.stored import folds, make_spec, plannings
 from worker.imports import import_claimed
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 from worker.settings import WorkerSettings
 
-LIMITS = ImportLimits.of(WorkerSettings())
+LIMITS = UploadLimits.of(WorkerSettings())
 SYNTHETIC = SMALL_SOURCE.model_dump(mode="json")
 
 
@@ -46,13 +46,13 @@ class Imports:
         with self.database.write() as session:
             return jobs.submit(session, make_spec(seeds=[0, 1]), plan=folds()).id
 
-    def do(self, limits: ImportLimits = LIMITS) -> None:
+    def do(self, limits: UploadLimits = LIMITS) -> None:
         with self.database.write() as session:
             claimed = datasets.claim_import(session, worker="one", lease_s=30)
         assert claimed is not None
         import_claimed(self.database, self.objects, claimed, self.folder, limits)
 
-    def fail(self, limits: ImportLimits = LIMITS) -> None:
+    def fail(self, limits: UploadLimits = LIMITS) -> None:
         with pytest.raises(SystemExit):
             self.do(limits)
 
@@ -111,7 +111,7 @@ def test_an_import_that_its_tenant_may_not_store_fails_for_it(imports: Imports) 
     just fits it passes, and the row says how many bytes it takes.
     """
     dataset_id, job_id = imports.add(SYNTHETIC), imports.submit()
-    imports.fail(ImportLimits.of(WorkerSettings(tenant_storage_bytes=1000)))
+    imports.fail(UploadLimits.of(WorkerSettings(tenant_storage_bytes=1000)))
     dataset, job = imports.dataset(dataset_id), imports.job(job_id)
     assert (dataset.state, dataset.cause, job.cause) == (DatasetState.FAILED, "quota", "quota")
     assert dataset.detail is not None
@@ -121,7 +121,7 @@ def test_an_import_that_its_tenant_may_not_store_fails_for_it(imports: Imports) 
     shutil.rmtree(imports.folder / "dataset")
     needed = int(dataset.detail.partition(", and ")[2].split()[0])
     again = imports.add(SYNTHETIC)
-    imports.do(ImportLimits.of(WorkerSettings(tenant_storage_bytes=needed)))
+    imports.do(UploadLimits.of(WorkerSettings(tenant_storage_bytes=needed)))
     stored = imports.dataset(again)
     assert (stored.state, stored.tree_bytes) == (DatasetState.READY, needed)
     assert imports.objects.tree_size(stored.tree_digest or "") == needed

@@ -24,7 +24,7 @@ from tests.integration.worker.stack import Stack, until
 from tests.recordings import write_day
 from worker.child import forkserver, label_child
 from worker.labelling import label_claimed
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
@@ -173,7 +173,7 @@ def test_what_is_left_of_a_recording_may_grow_into_what_it_frees(database: Datab
     with database.write() as session:
         claimed = classifications.claim(session, worker="one", lease_s=60)
     assert claimed is not None
-    limits = ImportLimits.of(WorkerSettings(tenant_storage_bytes=day.stat().st_size))
+    limits = UploadLimits.of(WorkerSettings(tenant_storage_bytes=day.stat().st_size))
     (scratch := tmp_path / "scratch").mkdir()
     label_claimed(database, objects, claimed, scratch, limits)
     with database.read() as session:

@@ -17,7 +17,7 @@ from store.objects import ObjectStore
 from tests.small import patchy_source
 from worker.child import forkserver, import_child
 from worker.lease import ImportLease
-from worker.limits import ImportLimits
+from worker.limits import UploadLimits
 from worker.link import Link
 from worker.settings import WorkerSettings
 
@@ -98,7 +98,7 @@ def test_within_its_limits_the_same_archive_is_imported(
 
 def test_a_disk_that_refuses_by_another_limit_is_no_fault_of_the_data() -> None:
     """Only our own limit of a file's size is named as one; any other refusal may pass, and stays what it is."""
-    limits = ImportLimits(memory_bytes=MEBIBYTE, time_s=1.0, file_bytes=12345)
+    limits = UploadLimits(memory_bytes=MEBIBYTE, time_s=1.0, file_bytes=12345)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 12345
     refused = OSError(27, "File too large")
     assert limits.named(refused) is refused
